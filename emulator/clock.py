@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -32,25 +34,6 @@ class SystemClock:
         time.sleep(seconds)
 
 
-class FakeClock:
-    """A clock for tests that moves only when somebody sleeps or calls `advance`."""
-
-    def __init__(self, now: float = 0.0) -> None:
-        self._now = now
-
-    def monotonic(self) -> float:
-        """Return the set time in seconds."""
-        return self._now
-
-    def sleep(self, seconds: float) -> None:
-        """Advance at once by `seconds`."""
-        self._now += seconds
-
-    def advance(self, seconds: float) -> None:
-        """Move the clock forward by `seconds`."""
-        self._now += seconds
-
-
 SYSTEM_CLOCK = SystemClock()
 
 STRETCH_MOST = 16.0
@@ -59,6 +42,12 @@ _SAMPLE_S = 0.02
 """Seconds between two looks at what the host withholds; a look costs 0.3 ms."""
 _CARRY_S = 0.5
 """Withheld seconds that may still count later: the kernel counts a wait only once the thread runs again."""
+STAND_MOST_S = 3600.0
+"""Seconds that a FairClock may stand because somebody has stopped the guest, with a debugger say."""
+
+
+def _never() -> bool:
+    return False
 
 
 class FairClock:
@@ -85,6 +74,7 @@ class FairClock:
         self.unmet = 0.0
         self.slow = slow
         self._withheld = withheld
+        self._stands, self._stood = _never, 0.0
         self._lock = threading.Lock()
         self._at, self._lost = clock.monotonic(), withheld()
         self._fair, self._owed = self._at, 0.0
@@ -98,6 +88,15 @@ class FairClock:
                 passed = 0.0
             return self._fair + passed / (STRETCH_MOST * self.slow)
 
+    @contextmanager
+    def standing_while(self, stands: Callable[[], bool]) -> Iterator[None]:
+        """Within the block count no time while `stands()`, which any thread may ask; STAND_MOST_S at most."""
+        self._stands, self._stood = stands, 0.0
+        try:
+            yield
+        finally:
+            self._stands = _never
+
     def sleep(self, seconds: float) -> None:
         """Let `seconds` pass that the lab and its guests could use."""
         deadline = Deadline.after(seconds, self)
@@ -106,6 +105,11 @@ class FairClock:
 
     def _advance(self, passed: float) -> None:
         withheld = self._withheld()
+        if self._stood < STAND_MOST_S and self._stands():
+            self._stood += passed
+            self._fair += _SAMPLE_S / (STRETCH_MOST * self.slow)  # what a look meanwhile may have told
+            self._at, self._lost = self._at + passed, withheld
+            return
         lost = self._owed + max(0.0, withheld - self._lost)
         counted = min(lost, passed * (1 - 1 / STRETCH_MOST))
         self._owed = min(lost - counted, _CARRY_S)
@@ -143,6 +147,32 @@ class Deadline:
     def sooner(self, seconds: float) -> Deadline:
         """Return the earlier of this deadline and `seconds` from now."""
         return Deadline(min(self.at, self.clock.monotonic() + seconds), self.clock)
+
+
+LOAD_S = 30.0
+"""Seconds that code of a user's may take to be imported."""
+
+
+@contextmanager
+def loading(seconds: float = LOAD_S) -> Iterator[None]:
+    """Raise SystemExit, which few hold back, in a block that loads a user's code for more than `seconds`.
+
+    It is raised again each second; on other threads than the main one nothing ends the block.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> None:
+        raise SystemExit(f"has not ended in {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    left = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *left)
+        signal.signal(signal.SIGALRM, before)
 
 
 async def pause(seconds: float) -> None:

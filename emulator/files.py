@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -44,6 +45,15 @@ def require_regular(path: Path, *, most: int | None = None) -> int:
     if most is not None and facts.st_size > most:
         raise OSError(errno.EFBIG, f"it has {facts.st_size} bytes; allowed: {most}", str(path))
     return facts.st_size
+
+
+def identity(path: Path) -> tuple[int, ...]:
+    """Return numbers that change when the file is written or replaced; empty if it does not exist."""
+    try:
+        now = path.stat()
+    except OSError:
+        return ()
+    return (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
 
 
 def read_whole(path: Path, *, most: int) -> bytes:
@@ -223,6 +233,44 @@ def hold_lock(path: Path, *, wait_s: float) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def open_owned_directory(root: Path, *, prefix: str = "") -> Iterator[Path]:
+    """Give a new private directory in `root` and remove it at the end; those of dead processes go first.
+
+    Its name begins with `prefix`. Raises FileError if it can't be made.
+    """
+    root = make_private_directory(root)
+    collect_ownerless(root, prefix=prefix)
+    path = root / f"{prefix}{os.getpid()}-{secrets.token_hex(4)}"
+    # The lock exists before the directory: anyone who sees the directory can tell if its owner is alive.
+    with hold_lock(_lock_of(path), wait_s=0):
+        try:
+            yield make_private_directory(path)
+        finally:
+            _remove_owned(path)
+
+
+def collect_ownerless(root: Path, *, prefix: str = "", dry_run: bool = False) -> tuple[Path, ...]:
+    """Remove the directories of `open_owned_directory` whose processes are dead, and return them."""
+    gone: list[Path] = []
+    for path in sorted(root.glob(f"{prefix}*")):
+        if path.is_dir():
+            with suppress(LockHeld), hold_lock(_lock_of(path), wait_s=0):
+                gone.append(path)
+                if not dry_run:
+                    _remove_owned(path)
+    return tuple(gone)
+
+
+def _lock_of(directory: Path) -> Path:
+    return directory.with_name(f"{directory.name}.lock")
+
+
+def _remove_owned(directory: Path) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+    _lock_of(directory).unlink(missing_ok=True)
 
 
 @contextmanager

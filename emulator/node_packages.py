@@ -19,6 +19,7 @@ from pathlib import Path
 from emulator import places
 from emulator.errors import EmulatorError, FileError, LockHeld, MissingPrerequisite
 from emulator.files import hold_lock, staged_tree
+from emulator.work import working
 
 _FILES = ("package.json", "package-lock.json")
 _INSTALL_BOUND_S = 600.0
@@ -102,7 +103,7 @@ class NodePackages:
         return places.node_packages() / hashlib.sha256(self.lock.read_bytes()).hexdigest()[:16]
 
     def _install(self, target: Path) -> None:
-        with staged_tree(target) as new:
+        with working(self.what, "installing with npm"), staged_tree(target) as new:
             for file in _FILES:
                 shutil.copyfile(self.sources / file, new / file)
             self._run([*self._npm(), *_FLAGS], new)

@@ -2,7 +2,7 @@
 
 | variable | content | without it |
 |---|---|---|
-| TTYLAB_CACHE | what is kept for later: images/ (with the SAC guest's sac/), states/, windows/, probe/, node/ | ~/.cache/ttylab (XDG_CACHE_HOME) |
+| TTYLAB_CACHE | what is kept for later: images/ (with the SAC guest's sac/), own/, surveys/, states/, windows/, probe/, node/, templates/ | ~/.cache/ttylab (XDG_CACHE_HOME) |
 | TTYLAB_STATE | what one command leaves for another: machines/, serve/, ports/, runs.jsonl | $XDG_RUNTIME_DIR/ttylab, else ~/.local/state/ttylab (XDG_STATE_HOME) |
 | TTYLAB_STATE | ca/, the authority that clients of `serve` trust, for longer than one boot | ~/.local/share/ttylab (XDG_DATA_HOME) |
 | XDG_RUNTIME_DIR, else TMPDIR | sockets and links of running machines | /tmp |
@@ -48,6 +48,16 @@ def windows() -> Path:
     return cache() / "windows"
 
 
+def surveys() -> Path:
+    """Return where it is kept what users' guests can do."""
+    return cache() / "surveys"
+
+
+def own_files() -> Path:
+    """Return where what is made of users' own kernels and disks is kept."""
+    return cache() / "own"
+
+
 def probe_verdicts() -> Path:
     """Return where the probe's verdicts on KVM are kept."""
     return cache() / "probe"
@@ -56,6 +66,11 @@ def probe_verdicts() -> Path:
 def node_packages() -> Path:
     """Return where packages from npm are installed."""
     return cache() / "node"
+
+
+def templates() -> Path:
+    """Return where the report's compiled templates are kept."""
+    return cache() / "templates"
 
 
 def machines() -> Path:

@@ -12,11 +12,13 @@ import re
 import reprlib
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from emulator.errors import SpecError
 from emulator.files import read_whole
@@ -35,6 +37,7 @@ _NEEDS = {
     "path_type": "Input should be a path",
 }
 """Plainer words where pydantic names Python types."""
+_LISTS = ("tuple_type", "frozen_set_type")
 
 
 TOML_MOST = 4 << 20
@@ -42,6 +45,8 @@ TOML_MOST = 4 << 20
 JSON_MOST = 1 << 30
 """Bytes of a JSON file: run.json has some 10 KB for each cell."""
 _COMPLAINTS_MOST = 10
+_TABLE, _WORD = "\0table", "\0word"
+"""How pydantic names the sides of a union in the place of a complaint; no sane key has that byte."""
 _SECRETS = ("password", "passwd", "passphrase", "secret", "token", "credential", "pwd", "pass", "key")
 """Words in the name of a secret; a name that is almost one of them counts too, being a slip of the pen."""
 _HIDDEN = "a value that is not shown here, as it may be a secret"
@@ -175,24 +180,48 @@ def _exact(schema: Any, *, whole: bool) -> Any:
         changed["strict"] = True
     if kind == "dataclass-args":
         changed["extra_behavior"] = "forbid"
-    return changed
+    kinds = [one["type"] for one in changed["choices"]] if kind == "union" else []
+    tables = (["literal", "dataclass"], ["literal", "definition-ref"])  # the latter is one that is used twice
+    return _told_apart(changed) if kinds in tables else changed
+
+
+def _told_apart(union: dict[str, Any]) -> dict[str, Any]:
+    """Return a union of a word and a table as one where the value itself says which it means to be."""
+    return {
+        "type": "tagged-union",
+        "choices": dict(zip((_WORD, _TABLE), union["choices"], strict=True)),
+        "discriminator": lambda value: _TABLE if isinstance(value, Mapping) else _WORD,
+    }
 
 
 def _complaint(detail: Mapping[str, Any], kind: type[Any]) -> str:
-    location = detail["loc"]
+    location = tuple(one for one in detail["loc"] if one not in (_TABLE, _WORD))
     key = visible(".".join(map(str, location)))
     if detail["type"] == "missing":
         return f"key {key!r} is missing"
     if detail["type"] == "value_error":
         return f"{key}: {detail['ctx']['error']}" if key else str(detail["ctx"]["error"])
-    value = (
-        _HIDDEN if _may_be_secret(location, kind, detail["type"]) else f"the value {_shown(detail['input'])}"
-    )
+    hidden = _may_be_secret(location, kind, detail["type"])
+    value = _HIDDEN if hidden else f"the value {_shown(detail['input'])}"
     if detail["type"] == "unexpected_keyword_argument":
         allowed = ", ".join(sorted(get_type_hints(_table_at(location[:-1], kind))))
         return f"unknown key {key!r} with {value}; allowed: {allowed}"
     need = _NEEDS.get(detail["type"]) or detail["msg"].replace("Tuple", "List")
+    if detail["type"] == "dataclass_type" and key:
+        need += f" with {', '.join(get_type_hints(_table_at(location, kind)))}"
+    need += "" if hidden else _hint(detail)
     return f"key {key!r} has {value}: {need}" if key else f"is {value.removeprefix('the value ')}: {need}"
+
+
+def _hint(detail: Mapping[str, Any]) -> str:
+    """Return what a wrong text may have meant, after what is needed: a word like it, or a list of it."""
+    given, needed = detail["input"], detail["type"]
+    if not isinstance(given, str) or needed not in {"literal_error", "enum", *_LISTS}:
+        return ""
+    if needed in _LISTS:
+        return f", as [{_shown(given)}]"
+    close = get_close_matches(given, re.findall(r"'([^']*)'", detail["ctx"]["expected"]), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _may_be_secret(location: tuple[Any, ...], kind: type[Any], complaint: str) -> bool:
@@ -248,3 +277,65 @@ def _dataclasses_in(annotation: Any) -> Iterator[type[Any]]:
         yield annotation
     for part in get_args(annotation):
         yield from _dataclasses_in(part)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a text may be, for `Annotated`: a pattern for the whole of it, and the same in words."""
+
+    pattern: str
+    allowed: str
+
+
+def wrong(name: str, value: object, *, allowed: str) -> SpecError:
+    """Return the complaint about a value that a field can't have."""
+    shown = str(value) if isinstance(value, StrEnum | Path) else repr(value)
+    return SpecError(f"{name} is {shown}; allowed: {allowed}")
+
+
+def require_fields(value: Any, *, prefix: str = "") -> None:
+    """Check that the fields of a dataclass are of their types; raises the SpecError of `wrong`.
+
+    `Annotated` says more: of an int a range, of a str a `Text`. A Path must be absolute and without NUL.
+    """
+    for name, hint in _hints(value.__class__).items():
+        found = getattr(value, name)
+        if not _fits(found, hint):
+            raise wrong(f"{prefix}{name}", found, allowed=_allowed(hint))
+
+
+@cache
+def _hints(kind: type[Any]) -> Mapping[str, Any]:
+    return get_type_hints(kind, include_extras=True)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    kind, parts = get_origin(hint), get_args(hint)
+    if kind is Annotated and isinstance(parts[1], range):
+        return isinstance(value, int) and not isinstance(value, bool) and value in parts[1]
+    if kind is Annotated and isinstance(parts[1], Text):
+        return isinstance(value, str) and re.fullmatch(parts[1].pattern, value) is not None
+    if kind in (Union, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if kind in (tuple, frozenset):
+        return isinstance(value, kind) and all(_fits(one, parts[0]) for one in value)
+    if hint is Path:
+        # A relative path is another file where a run is reproduced, and QEMU takes "a:b" for a protocol.
+        return isinstance(value, Path) and value.is_absolute() and "\0" not in str(value)
+    return not isinstance(hint, type) or isinstance(value, hint)
+
+
+def _allowed(hint: Any) -> str:
+    kind, parts = get_origin(hint), get_args(hint)
+    if kind is Annotated:
+        rule = parts[1]
+        return f"{rule.start} to {rule.stop - 1}" if isinstance(rule, range) else str(rule.allowed)
+    if kind in (Union, UnionType):
+        none = "none, or " if is_dataclass(parts[0]) else ""
+        return none + _allowed(parts[0])
+    if kind in (tuple, frozenset):
+        member = "absolute paths without NUL" if parts[0] is Path else parts[0].__name__
+        return f"a {kind.__name__} of {member}"
+    if issubclass(hint, StrEnum):
+        return " ".join(hint)
+    return str({bool: "true, false", Path: "an absolute path without NUL"}.get(hint, hint.__name__))

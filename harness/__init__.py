@@ -8,12 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 __all__ = [
-    "Accelerator", "Alive", "Ask", "Button", "CheckDump", "CommandFailed", "Deadline", "Device",
-    "EmulatorError", "Evidence", "Expect", "ExpectTimeout", "Finding", "Firmware", "ForkedGuest", "GuestDied",
-    "GuestError", "GuestKind", "HarnessError", "Inject", "Keys", "Lab", "LinuxGuest", "Machine",
-    "MachineSpec", "MachineType", "Match", "Nmi", "NoEffect", "Press", "Reach", "Reason", "Rejoin", "Run",
-    "SacGuest", "Scanner", "Scenario", "Screen", "Send", "Session", "Severity", "Shows", "Signals", "Silence",
-    "SpecError", "Stage", "Status", "SysRq", "Target", "Verdict", "Via", "View", "open_machine", "open_port",
+    "Accelerator", "Alive", "Ask", "Button", "CellRecord", "CellResult", "CheckDump", "CommandFailed",
+    "Deadline", "Device", "EmulatorError", "Evidence", "Expect", "ExpectTimeout", "Finding",
+    "FindingRecord", "Firmware", "ForkedGuest", "GuestDied", "GuestError", "GuestKind", "HarnessError",
+    "Inject", "Injection", "Keys", "Lab", "LinuxGuest", "Machine", "MachineSpec", "MachineType", "Match",
+    "Nmi", "NoEffect", "Press", "Reach", "Reason", "Rejoin", "Run", "RunResult", "SacGuest", "Scanner",
+    "Scenario", "Screen", "Send", "Session", "Severity", "Shows", "Signals", "Silence", "SpecError",
+    "Stage", "Status", "SysRq", "Target", "Verdict", "Via", "View", "open_board",
+    "open_machine", "open_port",
 ]  # fmt: skip
 
 _MODULES = {
@@ -26,7 +28,8 @@ _MODULES = {
     "harness.play.screen": ("Screen",),
     "harness.play.session": ("Match", "Session"),
     "harness.play.target": ("Target",),
-    "harness.run.lab": ("Lab",),
+    "harness.report.model": ("CellRecord", "CellResult", "FindingRecord", "RunResult"),
+    "harness.snapshots.lab": ("Lab",),
     "harness.scenario.errors": (
         *("CommandFailed", "ExpectTimeout", "GuestDied", "GuestError", "HarnessError", "NoEffect"),
     ),
@@ -38,10 +41,11 @@ _MODULES = {
         *("Shows", "Signals", "Silence", "View"),
     ),
     "harness.scenario.stimulus": ("Button", "Nmi", "Press", "SysRq", "Via"),
-    "harness.scenario.verdict": ("Evidence", "Reason", "Status", "Verdict"),
+    "harness.scenario.verdict": ("Evidence", "Injection", "Reason", "Status", "Verdict"),
     "harness.signatures.model": ("Finding",),
     "harness.signatures.scanner": ("Scanner",),
     "harness.snapshots.start": ("ForkedGuest",),
+    "harness.targets.board": ("open_board",),
     "harness.targets.serial_port": ("open_port",),
 }
 """Where each name of `__all__` is defined; the imports below say the same to type checkers and editors."""
@@ -56,7 +60,7 @@ if TYPE_CHECKING:
     from harness.play.screen import Screen
     from harness.play.session import Match, Session
     from harness.play.target import Target
-    from harness.run.lab import Lab
+    from harness.report.model import CellRecord, CellResult, FindingRecord, RunResult
     from harness.scenario.errors import (
         CommandFailed,
         ExpectTimeout,
@@ -85,10 +89,12 @@ if TYPE_CHECKING:
         View,
     )
     from harness.scenario.stimulus import Button, Nmi, Press, SysRq, Via
-    from harness.scenario.verdict import Evidence, Reason, Status, Verdict
+    from harness.scenario.verdict import Evidence, Injection, Reason, Status, Verdict
     from harness.signatures.model import Finding
     from harness.signatures.scanner import Scanner
+    from harness.snapshots.lab import Lab
     from harness.snapshots.start import ForkedGuest
+    from harness.targets.board import open_board
     from harness.targets.serial_port import open_port
 else:
 

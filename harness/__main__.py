@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from emulator.program import note_call
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_PASSED
 
 
@@ -12,6 +13,7 @@ def main() -> int:
     """Run one command and return the process's exit code."""
     try:
         open_missing_streams()
+        note_call()
         from harness.cli import main as run  # noqa: PLC0415 - inside the try: it is most of a start
 
         return _with_all_output(run())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -17,6 +19,10 @@ from typer.core import TyperCommand, TyperGroup
 
 from emulator.errors import EmulatorError, SpecError, StateError
 from emulator.guest_text.printable import visible
+from emulator.program import called
+from emulator.work import listening
+from harness.commands import spaced
+from harness.run.interrupts import unwinding
 from harness.scenario.errors import GuestError, HarnessError, ServiceRefused
 from harness.scenario.exit_codes import (
     EXIT_BROKEN,
@@ -34,19 +40,13 @@ COMPLETION_VARIABLE = "_TTYLAB_COMPLETE"
 """Set by the shell when it asks for completions; Typer's name for it."""
 
 EXAMPLES = """Examples:
-
   ttylab run                      run the default matrix, write the report
-
+  ttylab run --kernel bzImage     its Linux cells on your own kernel; --disk server.qcow2 on your own disk
   ttylab run -k "nmi and q35"     only the cells whose id matches
-
   ttylab scenarios list           what can be run
-
   ttylab boot bookworm            boot a guest and type on its console
-
   ttylab serve                    a local Azure with serial consoles, for az, SDKs and the browser
-
   ttylab scan console.txt         find panics and other failures in a log
-
   ttylab doctor                   what this machine can and cannot do
 
 Exit codes: 0 all passed, 1 something failed, 2 usage, 3 the lab is broken, 4 a cloud service said no.
@@ -55,6 +55,7 @@ Exit codes: 0 all passed, 1 something failed, 2 usage, 3 the lab is broken, 4 a 
 
 COMMANDS: dict[str, str] = {
     "run": "Run a matrix of scenarios on real guests.",
+    "init": "Write a lab.toml, a matrix, a scenario and a workflow into a repository of yours.",
     "test": "Run ttylab's own tests (tox).",
     "scenarios": "List and describe the scenarios.",
     "images": "List, build, verify and prune guest images.",
@@ -62,6 +63,9 @@ COMMANDS: dict[str, str] = {
     "serve": "Start a local cloud: VMs with serial consoles, as in Azure.",
     "boot": "Boot a guest and attach this terminal to it.",
     "attach": "Join the console of a running machine or of a port.",
+    "qmp": "Send a QMP command to a running machine.",
+    "dump": "Write a running guest's memory to a file, for crash and gdb.",
+    "release": "Let go of a machine that a run holds since its cell failed.",
     "console": "Join a VM's serial console: ttylab's service or Azure.",
     "send": "Send NMI, SysRq, reset or power to a VM, and see its effect.",
     "record-console": "Record a console, and make a copy without names and passwords.",
@@ -75,6 +79,8 @@ COMMANDS: dict[str, str] = {
     "gc": "End and remove what a killed run left behind.",
 }
 """Every command with its line in the overview; `load_command` says where it is."""
+WITHOUT_LAB = frozenset({"init", "test", "console", "send", "report", "bench", "gc"})
+"""Commands to which nothing of a user's lab matters."""
 RAW = frozenset({"test"})
 """Commands that pass every argument, `--` too, on to another program."""
 _KEPT = "\n\t"
@@ -118,12 +124,40 @@ def load_command(name: str) -> Any:
     group = getattr(module, "app", None)
     app = group or typer.Typer(add_completion=False)
     app.rich_markup_mode = None
-    if group:
-        return typer.main.get_group(app)
-    app.command(name, cls=getattr(module, "Command", None), epilog=getattr(module, "EXAMPLES", None))(
-        getattr(module, word)
-    )
-    return typer.main.get_command(app)
+    if not group:
+        examples = spaced(getattr(module, "EXAMPLES", ""))
+        app.command(name, cls=getattr(module, "Command", None), epilog=examples)(getattr(module, word))
+    command: Any = typer.main.get_group(app) if group else typer.main.get_command(app)
+    if name not in WITHOUT_LAB:
+        for each in getattr(command, "commands", {"": command}).values():
+            each.params.append(_lab_option())
+    return command
+
+
+def _lab_option() -> Any:
+    """Return the option --lab for a command, whose function does not see it."""
+    app = typer.Typer(add_completion=False)
+
+    @app.command()
+    def options(
+        lab: Annotated[
+            str | None, typer.Option(metavar="FILE", help="The lab.toml to use; default: the nearest one.")
+        ] = None,
+    ) -> None:
+        del lab
+
+    (option,) = (one for one in typer.main.get_command(app).params if one.name == "lab")
+    option.expose_value, option.callback = False, lambda _context, _option, value: _use_lab(value)
+    return option
+
+
+def _use_lab(file: str | None) -> None:
+    """Use a lab.toml in this process and its workers; raises SpecError if it is wrong."""
+    if file is not None:
+        from emulator.lab_file.read import VARIABLE, current_lab  # noqa: PLC0415 - pydantic
+
+        os.environ[VARIABLE] = os.path.abspath(file) if file else ""  # noqa: PTH100 - links stay
+        current_lab()
 
 
 def _show_version(wanted: bool) -> None:
@@ -142,8 +176,7 @@ def _set_debug(wanted: bool) -> None:
 def root_command(arguments: Sequence[str]) -> Any:
     """Return the command that parses `arguments`.
 
-    Typer's options for completion are added only if no command comes first: where they are not given they
-    are None too (see NO_HELP).
+    Typer's options for completion are added only if no command comes first (see NO_HELP).
     """
     options_first = not arguments or arguments[0].startswith("-")
     # Plain help: rich takes four times as long to import as everything else that `--help` needs.
@@ -154,8 +187,11 @@ def root_command(arguments: Sequence[str]) -> Any:
         pretty_exceptions_enable=False,
         context_settings={"max_content_width": 110, "default_map": NO_HELP},
     )
-    app.callback(invoke_without_command=True, epilog=EXAMPLES)(root)
-    return typer.main.get_command(app)
+    app.callback(invoke_without_command=True, epilog=spaced(EXAMPLES))(root)
+    command = typer.main.get_command(app)
+    if arguments and not arguments[0].startswith("-"):  # Typer would load pydantic for it
+        command.params = [one for one in command.params if one.name != "lab"]
+    return command
 
 
 def root(
@@ -164,12 +200,15 @@ def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
+    lab: Annotated[
+        str | None, typer.Option("--lab", metavar="FILE", callback=_use_lab, help="The lab.toml to use.")
+    ] = None,
     debug: Annotated[
         bool, typer.Option("--debug", callback=_set_debug, help="Show tracebacks (or TTYLAB_DEBUG=1).")
     ] = False,
 ) -> None:
     """A hardware-in-the-loop lab for serial consoles: real guests, real ttys, verdicts with evidence."""
-    del version, debug
+    del version, lab, debug
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
         raise typer.Exit(EXIT_USAGE)
@@ -191,7 +230,7 @@ def exit_code_of(error: BaseException) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the process's exit code; errors become one line on stderr."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    with signals_unwind() as came:
+    with unwinding() as came, listening(_show_work):
         code = _run(given)
     if came:  # whatever went wrong on the way out: a closed window can't be written to
         code = EXIT_INTERRUPTED
@@ -207,7 +246,7 @@ def _run(given: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
     except SystemExit as end:  # how rich and Typer end where nobody reads standard output any more
-        if not end.code:
+        if end.code in {None, 0, EXIT_INTERRUPTED}:  # the last is of a run, which has said so itself
             raise
         return _report(BrokenPipeError())
     except (EmulatorError, HarnessError, typer.TyperException, OSError) as error:
@@ -218,31 +257,15 @@ def _run(given: list[str]) -> int:
     return result if isinstance(result, int) else EXIT_PASSED
 
 
-@contextmanager
-def signals_unwind() -> Iterator[list[int]]:
-    """Let SIGTERM or SIGHUP (a closed window) end the block as Ctrl-C does, so that all is put back.
+@cache
+def _work_lines() -> Any:
+    from harness.terminal.work import WorkLines  # noqa: PLC0415 - only where something is made
 
-    Yields a list that gets the signal's number. A second one does not disturb the end; one that is ignored,
-    as under nohup, stays so. Outside the main thread, which alone can have handlers, nothing changes.
-    """
-    came: list[int] = []
+    return WorkLines(_say, in_place=sys.stderr.isatty())
 
-    def end(number: int, _: object) -> None:
-        if not came:
-            came.append(number)
-            raise KeyboardInterrupt
 
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)}
-    for number, handler in before.items():
-        if handler is signal.SIG_DFL:
-            signal.signal(number, end)
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _show_work(what: str, stage: str, fraction: float) -> None:
+    _work_lines().show(what, stage, fraction)
 
 
 def _report(error: Exception) -> int:
@@ -254,7 +277,8 @@ def _report(error: Exception) -> int:
     if isinstance(error, typer.TyperException):
         _say_misuse(error)
     else:
-        _say(f"error: {str(error).rstrip('.')}")
+        for line in re.split(r"\n(?! )", str(error).rstrip(".")):  # an indented line goes with the one before
+            _say(f"error: {line}")
     return exit_code_of(error)
 
 
@@ -265,13 +289,17 @@ def _say_misuse(error: typer.TyperException) -> None:
         with suppress(OSError):
             sys.stderr.write(f"{text}\n")
     else:
-        where = "ttylab" if context is None else context.command_path
-        _say(f"error: {text.rstrip('.')} ({where} --help says more)")
+        where = "" if context is None else context.command_path.removeprefix("ttylab")
+        _say(f"error: {text.rstrip('.')} ({called(*where.split(), '--help')} says more)")
 
 
-def _say(text: str) -> None:
+def _say(text: str, end: str = "\n") -> None:
+    line = f"ttylab: {visible(text, keep=_KEPT)}"
+    if sys.stderr.isatty():  # a line that ends in \r is written over by the next one
+        line = f"{line[: shutil.get_terminal_size().columns - 1] if end == chr(13) else line}\x1b[K"
     with suppress(OSError):  # nobody listens, or the window was closed
-        sys.stderr.write(f"ttylab: {visible(text, keep=_KEPT)}\n")
+        sys.stderr.write(line + end)
+        sys.stderr.flush()
 
 
 if __name__ == "__main__":

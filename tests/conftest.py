@@ -15,6 +15,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("ttylab")
+os.environ["TTYLAB_PROGRAM"] = "ttylab"  # what tests see of printed commands, wherever PATH leads here
+os.environ["TTYLAB_LAB"] = ""  # no test depends on a lab.toml above the working directory
 collect_ignore = ["support"]
 """Nothing in there is a test: a sample of a matrix would be played, on real guests."""
 

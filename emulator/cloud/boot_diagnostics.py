@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from emulator.cloud.compute import Body, stamp
+from emulator.cloud.compute import Json, stamp
 from emulator.cloud.documents import merge, own_part, require_location, require_storable, require_types, table
 from emulator.cloud.records import StorageAccount
-from emulator.cloud.settings import CLOUD_FACTS, CloudKind
+from emulator.cloud.refusals import refusal
+from emulator.cloud.settings import CLOUD_FACTS, CloudKind, azure_document
 from emulator.console.marks import Mark, MarkKind
-from emulator.errors import CloudError
 
 TLS_VERSIONS = ("TLS1_0", "TLS1_1", "TLS1_2", "TLS1_3")
 _NAME = re.compile(r"[a-z0-9]{3,24}")
@@ -40,16 +40,9 @@ _TYPES: Mapping[tuple[str, ...], type | tuple[type, ...]] = {
 }
 
 
-def render_account(account: StorageAccount, *, kind: CloudKind) -> Body:
+def render_account(account: StorageAccount, *, kind: CloudKind) -> Json:
     """Return a storage account as its GET answers; it has only those ipRules that the client put."""
-    own = dict(table(account.document, "properties"))
-    acls = {
-        "bypass": "AzureServices",
-        "virtualNetworkRules": [],
-        "ipRules": [],
-        "defaultAction": "Allow",
-        **table(own, "networkAcls"),
-    }
+    usual, own = azure_document("storage_account"), dict(table(account.document, "properties"))
     created, suffix = stamp(account.created), CLOUD_FACTS[kind].storage_suffix
     return {
         "sku": {"tier": "Standard", "name": "Standard_LRS", **table(account.document, "sku")},
@@ -60,12 +53,9 @@ def render_account(account: StorageAccount, *, kind: CloudKind) -> Body:
         "location": account.document.get("location", ""),
         "tags": dict(table(account.document, "tags")),
         "properties": {
-            "minimumTlsVersion": "TLS1_2",
-            "allowSharedKeyAccess": True,
-            "isHnsEnabled": False,
-            "supportsHttpsTrafficOnly": True,
+            **usual,
             **own,
-            "networkAcls": acls,
+            "networkAcls": {**usual["networkAcls"], **table(own, "networkAcls")},
             "keyCreationTime": {"key1": created, "key2": created},
             "provisioningState": "Succeeded",
             "creationTime": created,
@@ -79,7 +69,7 @@ def render_account(account: StorageAccount, *, kind: CloudKind) -> Body:
     }
 
 
-def render_keys(account: StorageAccount) -> Body:
+def render_keys(account: StorageAccount) -> Json:
     """Return the keys of `account`: they have the right form, and open nothing."""
     return {
         "keys": [
@@ -121,12 +111,7 @@ def is_account_name(name: str) -> bool:
 def require_account_name(name: str) -> None:
     """Check a name; raises CloudError 400 AccountNameInvalid."""
     if not is_account_name(name):
-        raise CloudError(
-            400,
-            "AccountNameInvalid",
-            f"{name} is not a valid storage account name. Storage account name must be between 3 and 24"
-            " characters in length and use numbers and lower-case letters only.",
-        )
+        raise refusal("AccountNameInvalid", name=name)
 
 
 def _check(document: Mapping[str, Any]) -> None:
@@ -139,8 +124,7 @@ def _check(document: Mapping[str, Any]) -> None:
         ("networkAcls.defaultAction", action, ("Allow", "Deny")),
     ):
         if value not in allowed:
-            reason = f"The value '{value}' is not allowed for property {name}; allowed: {', '.join(allowed)}."
-            raise CloudError(400, "InvalidRequestPropertyValue", reason)
+            raise refusal("InvalidRequestPropertyValue", value=value, name=name, allowed=", ".join(allowed))
 
 
 def render_boot_log(data: bytes, *, first: int, marks: Sequence[Mark], epoch: datetime) -> bytes:

@@ -13,8 +13,9 @@ from typing import Any
 
 from emulator.cloud.documents import table
 from emulator.cloud.records import Cloud, PowerState, ProvisioningState, ScaleSet, VirtualMachine
+from emulator.cloud.settings import azure_document
 
-Body = dict[str, Any]
+Json = dict[str, Any]
 
 DISPLAY_OF_PROVISIONING: Mapping[ProvisioningState, str] = {
     ProvisioningState.CREATING: "Creating",
@@ -36,13 +37,13 @@ def shown_name(vm: VirtualMachine) -> str:
     return vm.id.name if vm.scale_set is None else f"{vm.scale_set.name}_{vm.id.name}"
 
 
-def render_vm(vm: VirtualMachine, *, view: Body | None = None) -> Body:
+def render_vm(vm: VirtualMachine, *, view: Json | None = None) -> Json:
     """Return a VM as its GET answers; `view` is its instance view if that was asked for."""
     properties = _properties(vm) | ({} if view is None else {"instanceView": view})
     return {**_envelope(vm), "properties": properties}
 
 
-def render_instance(vm: VirtualMachine, scale_set: ScaleSet, *, view: Body | None = None) -> Body:
+def render_instance(vm: VirtualMachine, scale_set: ScaleSet, *, view: Json | None = None) -> Json:
     """Return an instance of `scale_set`; `latestModelApplied` tells whether it was upgraded (U12)."""
     body = render_vm(vm, view=view)
     properties = {
@@ -59,9 +60,9 @@ def render_instance(vm: VirtualMachine, scale_set: ScaleSet, *, view: Body | Non
     }
 
 
-def render_instance_view(vm: VirtualMachine, *, now: datetime) -> Body:
+def render_instance_view(vm: VirtualMachine, *, now: datetime) -> Json:
     """Return the instance view: `statuses[0]` is the provisioning state, `statuses[1]` the power state."""
-    view: Body = {}
+    view: Json = {}
     if vm.power not in _OFF:
         view |= _guest_facts(vm)
         view["vmAgent"] = _agent(vm, now)
@@ -83,7 +84,7 @@ def render_instance_view(vm: VirtualMachine, *, now: datetime) -> Body:
     return view
 
 
-def render_blob_uris(vm: VirtualMachine) -> Body:
+def render_blob_uris(vm: VirtualMachine) -> Json:
     """Return where a custom storage account keeps the blobs; Azure says nothing about a managed one (REC)."""
     uri = vm.boot_diagnostics.storage_uri
     if uri is None:
@@ -122,12 +123,12 @@ def os_type(vm: VirtualMachine) -> str:
     return "Windows" if vm.is_windows else "Linux"
 
 
-def _envelope(resource: VirtualMachine | ScaleSet) -> Body:
+def _envelope(resource: VirtualMachine | ScaleSet) -> Json:
     shown = {"name": resource.id.name, "id": str(resource.id), "type": resource.id.type}
     return shown | {name: value for name, value in resource.document.items() if name != "properties"}
 
 
-def _properties(vm: VirtualMachine) -> Body:
+def _properties(vm: VirtualMachine) -> Json:
     own = dict(table(vm.document, "properties"))
     storage = dict(table(own, "storageProfile"))
     storage["osDisk"] = _os_disk(vm, table(storage, "osDisk"))
@@ -141,7 +142,7 @@ def _properties(vm: VirtualMachine) -> Body:
     }
 
 
-def _os_disk(vm: VirtualMachine, own: Mapping[str, Any]) -> Body:
+def _os_disk(vm: VirtualMachine, own: Mapping[str, Any]) -> Json:
     group = f"/subscriptions/{vm.id.subscription}/resourceGroups/{vm.id.group}"
     disk = {"storageAccountType": "Standard_LRS", **table(own, "managedDisk")}
     disk.setdefault("id", f"{group}/providers/Microsoft.Compute/disks/{disk_name(vm)}")
@@ -155,7 +156,7 @@ def _os_disk(vm: VirtualMachine, own: Mapping[str, Any]) -> Body:
     }
 
 
-def _guest_facts(vm: VirtualMachine) -> Body:
+def _guest_facts(vm: VirtualMachine) -> Json:
     profile = table(vm.document, "properties", "osProfile")
     return {
         "computerName": str(profile.get("computerName") or shown_name(vm)),
@@ -164,7 +165,7 @@ def _guest_facts(vm: VirtualMachine) -> Body:
     }
 
 
-def _agent(vm: VirtualMachine, now: datetime) -> Body:
+def _agent(vm: VirtualMachine, now: datetime) -> Json:
     ready = vm.power is PowerState.RUNNING
     status = _status(
         "ProvisioningState/succeeded" if ready else "ProvisioningState/Unavailable",
@@ -176,8 +177,8 @@ def _agent(vm: VirtualMachine, now: datetime) -> Body:
     return {"vmAgentVersion": "2.9.1.1" if ready else "Unknown", "statuses": [status]}
 
 
-def _status(code: str, display: str, *, level: str = "Info", time: str | None = None) -> Body:
-    status: Body = {"code": code, "level": level, "displayStatus": display}
+def _status(code: str, display: str, *, level: str = "Info", time: str | None = None) -> Json:
+    status: Json = {"code": code, "level": level, "displayStatus": display}
     if time is not None:
         status["time"] = time
     return status
@@ -187,16 +188,13 @@ _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _OF_MODEL_ONLY = frozenset({"networkProfile", "extensionProfile", "timeCreated"})
 
 
-def render_scale_set(scale_set: ScaleSet) -> Body:
+def render_scale_set(scale_set: ScaleSet) -> Json:
     """Return a scale set as its GET answers."""
     own = table(scale_set.document, "properties")
     return {
         **_envelope(scale_set),
         "properties": {
-            "singlePlacementGroup": True,
-            "orchestrationMode": "Uniform",
-            "upgradePolicy": {"mode": "Manual"},
-            "overprovision": False,
+            **azure_document("scale_set"),
             **own,
             "provisioningState": scale_set.provisioning.value,
             "uniqueId": scale_set.unique_id,
@@ -205,7 +203,7 @@ def render_scale_set(scale_set: ScaleSet) -> Body:
     }
 
 
-def render_scale_set_view(scale_set: ScaleSet, instances: Iterable[VirtualMachine]) -> Body:
+def render_scale_set_view(scale_set: ScaleSet, instances: Iterable[VirtualMachine]) -> Json:
     """Return the instance view of a scale set: how many instances are in each state."""
     counts = Counter(f"ProvisioningState/{one.provisioning.value.lower()}" for one in instances)
     state = scale_set.provisioning
@@ -296,15 +294,5 @@ def _ids(vm: VirtualMachine) -> list[str]:
 
 
 def _document(interface: str, vm: VirtualMachine) -> dict[str, Any]:
-    return {
-        "name": interface.rpartition("/")[2],
-        "id": interface,
-        "type": "Microsoft.Network/networkInterfaces",
-        "location": vm.document.get("location"),
-        "properties": {
-            "provisioningState": "Succeeded",
-            "primary": True,
-            "virtualMachine": {"id": str(vm.id)},
-            "ipConfigurations": [],  # az takes for granted that every configuration has an address
-        },
-    }
+    name, location = interface.rpartition("/")[2], vm.document.get("location")
+    return azure_document("network_interface", id=interface, name=name, location=location, vm=str(vm.id))

@@ -15,8 +15,8 @@ from emulator.cloud.documents import (
     require_types,
     table,
 )
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId
-from emulator.errors import CloudError
 
 CAPACITY_MAX = 100
 
@@ -183,12 +183,8 @@ def _require_properties(document: Mapping[str, Any]) -> None:
 def _require_place(document: Mapping[str, Any], *, vm: ResourceId, old: Mapping[str, Any]) -> None:
     before = str(old.get("location", "")).replace(" ", "").lower()
     if document["location"] != before:
-        raise CloudError(
-            409,
-            "InvalidResourceLocation",
-            f"The resource '{vm.name}' already exists in location '{before}' in resource group '{vm.group}'."
-            f" A resource with the same name cannot be created in location '{document['location']}'. Please"
-            " select a new resource name.",
+        raise refusal(
+            "InvalidResourceLocation", vm=vm.name, before=before, group=vm.group, wanted=document["location"]
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from emulator.cloud.config import ComputeTable, ScaleSetTable, StorageAccountTable, VmTable
 from emulator.cloud.guest_plan import GuestPlan, plan_guest
 from emulator.cloud.resource_id import group_scope
-from emulator.cloud.settings import CLOUD_FACTS, CloudKind
+from emulator.cloud.settings import CLOUD_FACTS, CloudKind, azure_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,42 +44,26 @@ def blob_endpoint(account: str, kind: CloudKind) -> str:
 
 def account_document(table: StorageAccountTable, place: ResourcePlace) -> dict[str, Any]:
     """Return a storage account's document."""
-    return {
-        "location": place.location,
-        "tags": {},
-        "kind": "StorageV2",
-        "sku": {"name": "Standard_LRS", "tier": "Standard"},
-        "properties": {
-            "accessTier": "Hot",
-            "allowSharedKeyAccess": table.key_access,
-            "isHnsEnabled": table.hierarchical_namespace,
-            "minimumTlsVersion": table.tls,
-            "supportsHttpsTrafficOnly": True,
-            "networkAcls": {
-                "bypass": "AzureServices",
-                "virtualNetworkRules": [],
-                "ipRules": [],  # any would send az to its hard-coded regions (docs/facts/azure.md 4)
-                "defaultAction": "Deny" if table.firewall else "Allow",
-            },
-            "primaryEndpoints": {"blob": blob_endpoint(table.name, place.kind)},
-        },
+    usual = azure_document("storage_account")
+    properties = usual | {
+        "accessTier": "Hot",
+        "allowSharedKeyAccess": table.key_access,
+        "isHnsEnabled": table.hierarchical_namespace,
+        "minimumTlsVersion": table.tls,
+        # Any ipRules would send az to its hard-coded regions (docs/facts/azure.md 4).
+        "networkAcls": usual["networkAcls"] | {"defaultAction": "Deny" if table.firewall else "Allow"},
+        "primaryEndpoints": {"blob": blob_endpoint(table.name, place.kind)},
     }
+    sku = {"name": "Standard_LRS", "tier": "Standard"}
+    return {"location": place.location, "tags": {}, "kind": "StorageV2", "sku": sku, "properties": properties}
 
 
 def vm_document(table: VmTable, place: ResourcePlace) -> dict[str, Any]:
     """Return a VM's document."""
-    interface = place.resource("Microsoft.Network", "networkInterfaces", f"{table.name}-nic")
-    properties = {
-        "hardwareProfile": {"vmSize": table.size},
-        "storageProfile": _storage_profile(table, place, disk=f"{table.name}_OsDisk_1"),
-        "osProfile": {"computerName": table.name[:15], **_os_profile(table)},
-        "networkProfile": {
-            "networkInterfaces": [
-                {"id": interface, "properties": {"primary": True, "deleteOption": "Detach"}}
-            ]
-        },
-        **_diagnostics(table, place),
-    }
+    nic = place.resource("Microsoft.Network", "networkInterfaces", f"{table.name}-nic")
+    interface = {"id": nic, "properties": {"primary": True, "deleteOption": "Detach"}}
+    computer, disk = table.name[:15], f"{table.name}_OsDisk_1"
+    properties = _machine(table, place, computer=computer, disk=disk, interface=interface)
     return {"location": place.location, "tags": dict(table.tags), "properties": properties}
 
 
@@ -102,10 +86,8 @@ def scale_set_document(table: ScaleSetTable, place: ResourcePlace) -> dict[str, 
         "tags": dict(table.tags),
         "sku": {"name": table.size, "tier": "Standard", "capacity": table.instances},
         "properties": {
-            "singlePlacementGroup": True,
-            "orchestrationMode": "Uniform",
+            **azure_document("scale_set"),
             "upgradePolicy": {"mode": table.upgrade},
-            "overprovision": False,
             "virtualMachineProfile": model,
         },
     }
@@ -113,25 +95,27 @@ def scale_set_document(table: ScaleSetTable, place: ResourcePlace) -> dict[str, 
 
 def instance_document(table: ScaleSetTable, place: ResourcePlace, *, number: int) -> dict[str, Any]:
     """Return the document of an instance with its scale set's latest model."""
-    properties = {
-        "hardwareProfile": {"vmSize": table.size},
-        "storageProfile": _storage_profile(table, place, disk=f"{table.name}_{number}_OsDisk_1"),
-        "osProfile": {"computerName": f"{table.name[:9]}{number:06}", **_os_profile(table)},
-        "networkProfile": {
-            "networkInterfaces": [
-                {
-                    "id": place.resource("Microsoft.Compute", "virtualMachineScaleSets", table.name)
-                    + f"/virtualMachines/{number}/networkInterfaces/{table.name}-nic"
-                }
-            ]
-        },
-        **_diagnostics(table, place),
-    }
+    scale_set = place.resource("Microsoft.Compute", "virtualMachineScaleSets", table.name)
+    interface = {"id": f"{scale_set}/virtualMachines/{number}/networkInterfaces/{table.name}-nic"}
+    computer, disk = f"{table.name[:9]}{number:06}", f"{table.name}_{number}_OsDisk_1"
     return {
         "location": place.location,
         "tags": dict(table.tags),
         "sku": {"name": table.size, "tier": "Standard"},
-        "properties": properties,
+        "properties": _machine(table, place, computer=computer, disk=disk, interface=interface),
+    }
+
+
+def _machine(
+    table: ComputeTable, place: ResourcePlace, *, computer: str, disk: str, interface: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the properties that a VM and an instance have."""
+    return {
+        "hardwareProfile": {"vmSize": table.size},
+        "storageProfile": _storage_profile(table, place, disk=disk),
+        "osProfile": {"computerName": computer, **_os_profile(table)},
+        "networkProfile": {"networkInterfaces": [interface]},
+        **_diagnostics(table, place),
     }
 
 
@@ -161,30 +145,15 @@ def _image_reference(table: ComputeTable) -> dict[str, str]:
 
 
 def _storage_profile(table: ComputeTable, place: ResourcePlace, *, disk: str | None) -> dict[str, Any]:
-    managed: dict[str, Any] = {"storageAccountType": "Standard_LRS"}
-    os_disk: dict[str, Any] = {
-        "osType": table.os.capitalize(),
-        "createOption": "FromImage",
-        "caching": "ReadWrite",
-        "managedDisk": managed,
-        "diskSizeGB": 30,
-    }
+    os_disk = azure_document("os_disk", system=table.os.capitalize())
     if disk is not None:
-        managed["id"] = place.resource("Microsoft.Compute", "disks", disk)
+        os_disk["managedDisk"]["id"] = place.resource("Microsoft.Compute", "disks", disk)
         os_disk |= {"name": disk, "deleteOption": "Detach"}
     return {"imageReference": _image_reference(table), "osDisk": os_disk, "dataDisks": []}
 
 
 def _os_profile(table: ComputeTable) -> dict[str, Any]:
-    profile: dict[str, Any] = {
-        "adminUsername": table.admin,
-        "secrets": [],
-        "allowExtensionOperations": True,
-    }
-    if table.os == "windows":
-        profile["windowsConfiguration"] = {"provisionVMAgent": True, "enableAutomaticUpdates": True}
-    else:
-        profile["linuxConfiguration"] = {"disablePasswordAuthentication": False, "provisionVMAgent": True}
+    profile: dict[str, Any] = azure_document("os_profile", admin=table.admin)[table.os]
     return profile
 
 

@@ -17,6 +17,7 @@ from emulator.cloud.records import (
     Subscription,
     VirtualMachine,
 )
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId
 from emulator.cloud.roles import CONNECT, is_allowed
 from emulator.cloud.settings import CloudKind, Era, Settings
@@ -24,79 +25,39 @@ from emulator.errors import CloudError
 
 STORAGE_WRITE = "Microsoft.Storage/storageAccounts/listKeys/action"
 
-NOT_ENABLED = (
-    "Azure Serial Console is not enabled for this subscription, contact your subscription administrator to"
-    " enable."
-)
-NO_ROLE = (
-    "You do not have the required permissions to use this VM with the serial console. Ensure you have at"
-    " least Virtual Machine Contributor role permissions."
-)
-NOT_PROVISIONED = (
-    "Provisioning for this VM has not yet succeeded. Please ensure the VM is fully deployed and retry the"
-    " serial console connection."
-)
-NO_BOOT_DIAGNOSTICS = (
-    "Azure Serial Console requires boot diagnostics to be enabled. Click here to configure boot diagnostics"
-    " for your virtual machine."
-)
-NOT_RUNNING = (
-    "Azure Serial Console requires a virtual machine to be running. Use the Start button to start your"
-    " virtual machine."
-)
-IN_PROGRESS = "Another connection is currently in progress to this VM. Please wait and retry the request."
-NO_STORAGE_ROLE = (
-    "You do not have the required permissions to write to the boot diagnostics storage account for this VM."
-    " Ensure you have at least Virtual Machine Contributor role permissions on it."
-)
-STORAGE_FORBIDDEN = (
-    'A "Forbidden" response was encountered when accessing this VM\'s boot diagnostic storage account.'
-)
 
-
-def check_access(
-    cloud: Cloud, settings: Settings, *, principal: str, vm: ResourceId, port_needed: bool = True
-) -> VirtualMachine:
+def check_access(cloud: Cloud, settings: Settings, *, principal: str, vm: ResourceId) -> VirtualMachine:
     """Return the record of `vm` if `principal` may have its console now; else raises Azure's CloudError."""
     check_role(cloud, settings, principal=principal, vm=vm)
     machine = find_vm(cloud, vm)
     if machine.provisioning is not ProvisioningState.SUCCEEDED:
-        raise CloudError(400, "BadRequest", NOT_PROVISIONED)
-    if port_needed and not machine.port_enabled:
-        raise CloudError(409, "SerialPortDisabled", "Serial port 0 of this VM is disabled; enable it first.")
+        raise refusal("BadRequest.not-provisioned")
+    if not machine.port_enabled:
+        raise refusal("SerialPortDisabled")
     _check_diagnostics(cloud, settings, principal=principal, machine=machine)
     if machine.power is not PowerState.RUNNING:
-        raise CloudError(409, "OperationNotAllowed", NOT_RUNNING)
+        raise refusal("OperationNotAllowed.not-running")
     return machine
 
 
 def check_role(cloud: Cloud, settings: Settings, *, principal: str, vm: ResourceId) -> None:
-    """Check what does not need the VM: cloud, subscription and role. Open links are checked again and again.
-
-    Raises:
-        CloudError: the first check that fails.
-    """
+    """Check cloud, subscription and role, of open links again and again; raises the first CloudError."""
     if settings.kind is CloudKind.CHINA:
-        raise CloudError(
-            404, "NoRegisteredProviderFound", "Azure Serial Console is not yet available in the China cloud."
-        )
+        raise refusal("NoRegisteredProviderFound")
     subscription = cloud.find(Subscription, vm.subscription)
     if subscription is None:
-        raise subscription_not_found(vm.subscription)
+        raise refusal("SubscriptionNotFound", subscription=vm.subscription)
     caller = cloud.find(Principal, principal)
     if caller is not None and caller.tenant.lower() != subscription.tenant.lower():
-        raise wrong_tenant()
+        raise refusal("InvalidAuthenticationTokenTenant")
     if subscription.state != "Enabled":
-        raise CloudError(
-            403,
-            "SubscriptionNotEnabled",
-            f"Subscription name {subscription.name}, id {subscription.id} is in non-Enabled state"
-            f" {subscription.state}",
+        raise refusal(
+            "SubscriptionNotEnabled", name=subscription.name, id=subscription.id, state=subscription.state
         )
     if not subscription.console_enabled:
-        raise CloudError(403, "SerialConsoleDisabled", NOT_ENABLED)
+        raise refusal("SerialConsoleDisabled")
     if not is_allowed(cloud, principal, action=CONNECT, scope=str(vm)):
-        raise CloudError(403, "AuthorizationFailed", NO_ROLE)
+        raise refusal("AuthorizationFailed.console")
 
 
 def find_vm(cloud: Cloud, vm: ResourceId) -> VirtualMachine:
@@ -110,33 +71,8 @@ def find_vm(cloud: Cloud, vm: ResourceId) -> VirtualMachine:
 def resource_not_found(resource: ResourceId) -> CloudError:
     """Return the 404 of a missing resource; that of an instance says that its scale set is missing (REC)."""
     if resource.parent is not None:
-        return CloudError(
-            404,
-            "ParentResourceNotFound",
-            "Can not perform requested operation on nested resource. Parent resource"
-            f" '{resource.parent.name}' not found.",
-        )
-    return CloudError(
-        404,
-        "ResourceNotFound",
-        f"The Resource '{resource.type}/{resource.name}' under resource group '{resource.group}' was not"
-        " found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
-    )
-
-
-def subscription_not_found(subscription: str) -> CloudError:
-    """Return the 404 of a subscription that does not exist or must not be seen."""
-    return CloudError(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
-
-
-def wrong_tenant() -> CloudError:
-    """Return the 401 of a caller from another tenant than the subscription's."""
-    return CloudError(
-        401,
-        "InvalidAuthenticationTokenTenant",
-        "The access token is from the wrong issuer. It must match the tenant associated with this"
-        " subscription.",
-    )
+        return refusal("ParentResourceNotFound", parent=resource.parent.name)
+    return refusal("ResourceNotFound", type=resource.type, name=resource.name, group=resource.group)
 
 
 def storage_account_of(cloud: Cloud, diagnostics: BootDiagnostics) -> StorageAccount | None:
@@ -152,49 +88,28 @@ def _account_name(uri: str) -> str:
 def _check_diagnostics(cloud: Cloud, settings: Settings, *, principal: str, machine: VirtualMachine) -> None:
     diagnostics = machine.boot_diagnostics
     if not diagnostics.enabled:
-        raise CloudError(409, "BootDiagnosticsDisabled", NO_BOOT_DIAGNOSTICS)
+        raise refusal("BootDiagnosticsDisabled")
     if diagnostics.storage_uri is not None:
         _check_storage(cloud, settings, principal=principal, diagnostics=diagnostics)
     elif settings.era is Era.Y2020:
-        raise CloudError(
-            409,
-            "ManagedBootDiagnosticsNotSupported",
-            "The serial console is not compatible with a managed boot diagnostics storage account. Use a"
-            " custom storage account for boot diagnostics.",
-        )
+        raise refusal("ManagedBootDiagnosticsNotSupported")
 
 
 def _check_storage(cloud: Cloud, settings: Settings, *, principal: str, diagnostics: BootDiagnostics) -> None:
     uri = diagnostics.storage_uri or ""
     if urlsplit(uri).scheme != "https" or not urlsplit(uri).hostname:
-        raise CloudError(
-            400,
-            "BadRequest",
-            "The serial console connection to the VM encountered an error: 'Bad Request'"
-            f" (400): the boot diagnostics storage URI '{uri}' is malformed",
-        )
+        raise refusal("BadRequest.storage-uri", uri=uri)
     account = storage_account_of(cloud, diagnostics)
     if account is None:
-        raise CloudError(
-            404,
-            "StorageAccountNotFound",
-            f"The storage account '{_account_name(uri)}' used for boot diagnostics on this VM could not be"
-            " found. Verify that boot diagnostics is enabled for this VM, this storage account has not been"
-            " deleted, and you have access to this storage account.",
-        )
+        raise refusal("StorageAccountNotFound", account=_account_name(uri))
     properties = account.document.get("properties", {})
     if properties.get("networkAcls", {}).get("defaultAction") == "Deny":
-        raise CloudError(403, "Forbidden", STORAGE_FORBIDDEN)
+        raise refusal("Forbidden")
     if properties.get("allowSharedKeyAccess") is False:
-        raise CloudError(403, "Forbidden", f"{STORAGE_FORBIDDEN} Its storage key access is disabled.")
+        raise refusal("Forbidden.key-access")
     if properties.get("isHnsEnabled") is True:
-        raise CloudError(
-            409,
-            "Conflict",
-            "The serial console connection to the VM encountered an error: 'Conflict' (409): storage"
-            " accounts with hierarchical namespaces are not supported for boot diagnostics.",
-        )
+        raise refusal("Conflict")
     if settings.era is Era.Y2020 and not is_allowed(
         cloud, principal, action=STORAGE_WRITE, scope=str(account.id)
     ):
-        raise CloudError(403, "AuthorizationFailed", NO_STORAGE_ROLE)
+        raise refusal("AuthorizationFailed.storage")

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from emulator.cloud.records import Cloud, Principal, PrincipalType, Subscription
-from emulator.cloud.settings import Settings
-from emulator.errors import CloudError
+from emulator.cloud.refusals import refusal
+from emulator.cloud.settings import Settings, azure_document
 
 ADFS = "adfs"
 ARM_RESOURCES = ("https://management.core.windows.net/", "https://management.azure.com/")
@@ -23,36 +23,14 @@ def metadata(endpoint: str, settings: Settings) -> dict[str, Any]:
 
     The login endpoint ends in "/adfs": only then MSAL asks no other host about it (docs/facts/azure.md 5).
     """
-    suffix = settings.cloud.storage_suffix
-    addresses = (
-        "resourceManager", "portal", "gallery", "graph", "graphAudience", "batch", "media",
-        "sqlManagement", "vmImageAliasDoc", "activeDirectoryDataLake", "microsoftGraphResourceId",
-        "appInsightsResourceId", "logAnalyticsResourceId", "synapseAnalyticsResourceId",
-        "attestationResourceId", "ossrdbmsResourceId", "appServiceResourceId",
-        "appInsightsTelemetryChannelResourceId",
-    )  # fmt: skip
-    return {
-        "name": settings.cloud.name,
-        "authentication": {
-            "loginEndpoint": f"{endpoint}/{ADFS}",
-            "audiences": [endpoint, *ARM_RESOURCES],
-            "tenant": "common",
-            "identityProvider": "AAD",
-        },
-        **dict.fromkeys(addresses, endpoint),
-        "suffixes": {
-            "storage": suffix,
-            "keyVaultDns": f"vault.{suffix}",
-            "acrLoginServer": f"azurecr.{suffix}",
-            "sqlServerHostname": f"database.{suffix}",
-            "azureDataLakeStoreFileSystem": f"azuredatalakestore.{suffix}",
-            "azureDataLakeAnalyticsCatalogAndJob": f"azuredatalakeanalytics.{suffix}",
-            "mhsmDns": f"managedhsm.{suffix}",
-            "synapseAnalytics": f"dev.azuresynapse.{suffix}",
-            "storageSyncEndpointSuffix": f"afs.{suffix}",
-            "attestationEndpoint": f"attest.{suffix}",
-        },
-    }
+    return azure_document(
+        "metadata",
+        name=settings.cloud.name,
+        endpoint=endpoint,
+        login=f"{endpoint}/{ADFS}",
+        audiences=[endpoint, *ARM_RESOURCES],
+        suffix=settings.cloud.storage_suffix,
+    )
 
 
 def openid_configuration(endpoint: str, *, authority: str, tenant: str, second: bool) -> dict[str, Any]:
@@ -60,50 +38,25 @@ def openid_configuration(endpoint: str, *, authority: str, tenant: str, second: 
 
     `tenant` is the issuer's; Entra writes "{tenantid}" if it is not fixed. `second` asks for version 2.0.
     """
-    base = f"{endpoint}/{authority}"
-    version = "oauth2/v2.0" if second else "oauth2"
-    return {
-        "issuer": f"{endpoint}/{tenant}/v2.0" if second else f"{endpoint}/{tenant}/",
-        "authorization_endpoint": f"{base}/{version}/authorize",
-        "token_endpoint": f"{base}/{version}/token",
-        "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
-        "jwks_uri": f"{base}/discovery/v2.0/keys",
-        "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
-        "response_modes_supported": ["query", "form_post"],
-        "response_types_supported": ["code", "id_token", "token"],
-        "grant_types_supported": [
-            "client_credentials", "password", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code",
-        ],
-        "subject_types_supported": ["pairwise"],
-        "scopes_supported": ["openid", "profile", "offline_access"],
-        "id_token_signing_alg_values_supported": ["RS256"],
-        "claims_supported": [
-            "sub", "iss", "aud", "exp", "iat", "nbf", "oid", "tid", "preferred_username", "name",
-        ],
-        "tenant_region_scope": None,
-        "cloud_instance_name": endpoint.partition("://")[2],
-    }  # fmt: skip
+    return azure_document(
+        "openid",
+        issuer=f"{endpoint}/{tenant}/v2.0" if second else f"{endpoint}/{tenant}/",
+        base=f"{endpoint}/{authority}",
+        version="oauth2/v2.0" if second else "oauth2",
+        host=endpoint.partition("://")[2],
+        nowhere=None,
+    )
 
 
 def instance_discovery(endpoint: str, *, tenant: str) -> dict[str, Any]:
     """Return the answer to an instance discovery about our own host."""
     host = endpoint.partition("://")[2]
-    return {
-        "tenant_discovery_endpoint": f"{endpoint}/{tenant}/v2.0/.well-known/openid-configuration",
-        "api-version": "1.1",
-        "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
-    }
+    return azure_document("instance_discovery", endpoint=endpoint, tenant=tenant, host=host)
 
 
 def user_realm(endpoint: str, user: str) -> dict[str, Any]:
     """Return the realm of a user: passwords are checked here, not by a federation."""
-    return {
-        "ver": "1.0",
-        "account_type": "Managed",
-        "domain_name": user.rpartition("@")[2],
-        "cloud_instance_name": endpoint.partition("://")[2],
-        "cloud_audience_urn": "urn:federation:MicrosoftOnline",
-    }
+    return azure_document("user_realm", domain=user.rpartition("@")[2], host=endpoint.partition("://")[2])
 
 
 ANY_TENANT = frozenset({"common", "organizations", ADFS})
@@ -127,12 +80,7 @@ def require_tenant(cloud: Cloud, authority: str) -> str | None:
     if name in ANY_TENANT:
         return None
     if name not in known_tenants(cloud):
-        raise CloudError(
-            400,
-            "invalid_tenant",
-            f"AADSTS90002: Tenant '{authority[:64]}' not found. Check to make sure you have the correct"
-            " tenant ID and are signing into the correct cloud.",
-        )
+        raise refusal("invalid_tenant", authority=authority)
     return name
 
 
@@ -182,17 +130,12 @@ def render_principal(principal: Principal, *, typed: bool = False) -> dict[str, 
     """Return a user or service principal; `typed` adds "@odata.type", as lists of mixed objects need."""
     user = principal.type is PrincipalType.USER
     kind = {"@odata.type": f"#microsoft.graph.{'user' if user else 'servicePrincipal'}"} if typed else {}
-    shown = {**kind, "id": principal.id, "displayName": principal.name}
+    facts = {"id": principal.id, "name": principal.name}
     if user:
-        return {**shown, "userPrincipalName": principal.name, "mail": None}
-    return {
-        **shown,
-        "appId": principal.client_id,
-        "appOwnerOrganizationId": principal.tenant,
-        "accountEnabled": True,
-        "servicePrincipalNames": [principal.client_id],
-        "servicePrincipalType": "ManagedIdentity" if principal.secret is None else "Application",
-    }
+        return kind | azure_document("user", nothing=None, **facts)
+    of = "ManagedIdentity" if principal.secret is None else "Application"
+    client, tenant = principal.client_id, principal.tenant
+    return kind | azure_document("service_principal", client=client, tenant=tenant, type=of, **facts)
 
 
 def matching(principals: Iterable[Principal], filter_text: str | None) -> list[Principal]:
@@ -201,9 +144,7 @@ def matching(principals: Iterable[Principal], filter_text: str | None) -> list[P
     for condition in re.split(r"\s+and\s+", filter_text[:FILTER_MAX]) if filter_text else ():
         match = _CONDITION.fullmatch(condition.strip())
         if match is None:
-            raise CloudError(
-                400, "Request_UnsupportedQuery", f"Unsupported or invalid query filter: {condition[:80]}"
-            )
+            raise refusal("Request_UnsupportedQuery", condition=condition)
         chosen = [one for one in chosen if _matches(one, match)]
     return chosen
 
@@ -232,7 +173,7 @@ def resource_of_client_scope(scope: str) -> str:
     """
     words = scope.split()
     if len(words) != 1 or not words[0].endswith(_DEFAULT):
-        raise _invalid_scope(scope)
+        raise refusal("invalid_scope", scope=scope)
     return require_resource(words[0].removesuffix(_DEFAULT))
 
 
@@ -250,22 +191,12 @@ def resource_of_user_scope(scope: str) -> str:
     if not resources:
         return GRAPH_RESOURCE
     if len(resources) > 1 or "" in resources:
-        raise _invalid_scope(scope)
+        raise refusal("invalid_scope", scope=scope)
     return require_resource(resources.pop())
 
 
 def require_resource(resource: str) -> str:
     """Return `resource` if a token can be issued for it; else raises CloudError AADSTS500011."""
     if not (_URI.fullmatch(resource) or GUID.fullmatch(resource)):
-        reason = f"AADSTS500011: The resource principal named {resource[:80]} was not found in the tenant."
-        raise CloudError(400, "invalid_resource", reason)
+        raise refusal("invalid_resource", resource=resource)
     return resource
-
-
-def _invalid_scope(scope: str) -> CloudError:
-    return CloudError(
-        400,
-        "invalid_scope",
-        "AADSTS70011: The provided request must include a 'scope' input parameter. The provided value for the"
-        f" input parameter 'scope' is not valid. The scope {scope[:200]} is not valid.",
-    )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from emulator.cloud.refusals import refusal
 from emulator.errors import CloudError
 
 DEPTH_MAX = 32
@@ -115,11 +116,10 @@ def require_location(document: Mapping[str, Any]) -> str:
     """Return the location of `document` as Azure writes it ("eastus"); raises CloudError 400 for none."""
     location = document.get("location")
     if not isinstance(location, str) or not location.strip():
-        raise CloudError(400, "LocationRequired", "The location property is required for this definition.")
+        raise refusal("LocationRequired")
     short = location.replace(" ", "").lower()
     if not short.isalnum() or not short.isascii():
-        reason = f"The provided location '{location[:40]}' is not available."
-        raise CloudError(400, "LocationNotAvailableForResourceType", reason)
+        raise refusal("LocationNotAvailableForResourceType", location=location)
     return short
 
 
@@ -188,9 +188,7 @@ def parse_instant(text: str) -> datetime:
 
 def invalid_filter(what: str, why: str) -> CloudError:
     """Return the 400 of a filter that can't be used."""
-    return CloudError(
-        400, "InvalidFilterInQueryString", f"Invalid $filter '{what}' in the query string: {why}."
-    )
+    return refusal("InvalidFilterInQueryString", what=what, why=why)
 
 
 def _read_condition(rest: str) -> tuple[Condition, str]:

@@ -6,8 +6,8 @@ The numbers are Azure's, and the codes; what a tenant's roles hold together is b
 from __future__ import annotations
 
 from emulator.cloud.records import Cloud, RoleAssignment, RoleDefinition, Subscription
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import is_within, subscription_scope
-from emulator.errors import CloudError
 
 ASSIGNMENTS_MAX = 4000
 """Azure's limit for a subscription with everything in it."""
@@ -41,15 +41,9 @@ def require_room_for_role(cloud: Cloud, wanted: RoleDefinition) -> None:
     built_in = [one for one in cloud.all(RoleDefinition) if one.built_in]
     size = sum(len(one.actions) + len(one.not_actions) + len(one.scopes) for one in (*others, wanted))
     if len(others) >= DEFINITIONS_MAX or size > DEFINITIONS_SIZE_MAX:
-        raise CloudError(
-            400,
-            "RoleDefinitionLimitExceeded",
-            f"No more role definitions can be created: a tenant has at most {DEFINITIONS_MAX}, with"
-            f" {DEFINITIONS_SIZE_MAX} actions and assignable scopes together.",
-        )
+        raise refusal("RoleDefinitionLimitExceeded", most=DEFINITIONS_MAX, size=DEFINITIONS_SIZE_MAX)
     if any(one.name.lower() == wanted.name.lower() for one in (*others, *built_in)):
-        reason = f"A custom role with the same name already exists in this directory: '{wanted.name[:80]}'."
-        raise CloudError(409, "RoleDefinitionWithSameNameExists", reason)
+        raise refusal("RoleDefinitionWithSameNameExists", name=wanted.name)
 
 
 def require_room_for_assignment(cloud: Cloud, scope: str) -> None:
@@ -57,4 +51,4 @@ def require_room_for_assignment(cloud: Cloud, scope: str) -> None:
     subscription = subscription_scope(scope.split("/")[2])
     present = sum(is_within(one.scope, subscription) for one in cloud.all(RoleAssignment))
     if present >= ASSIGNMENTS_MAX:
-        raise CloudError(400, "RoleAssignmentLimitExceeded", "No more role assignments can be created.")
+        raise refusal("RoleAssignmentLimitExceeded")

@@ -14,17 +14,13 @@ from typing import Any, TypeAlias
 from emulator.cloud.directory import GUID
 from emulator.cloud.documents import Condition, find_value
 from emulator.cloud.records import Cloud, Principal, PrincipalType, RoleAssignment, RoleDefinition
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import is_within, subscription_scope
 from emulator.cloud.role_limits import tenant_of_role
-from emulator.cloud.settings import azure_facts
+from emulator.cloud.settings import azure_document, azure_facts
 from emulator.errors import CloudError
 
 CONNECT = "Microsoft.SerialConsole/serialPorts/connect/action"
-
-OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
-CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
-READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
-VM_CONTRIBUTOR = "9980e02c-c2be-4d73-94e8-173b1dc7cf3c"
 
 BUILT_IN_ROLES = tuple(
     RoleDefinition(
@@ -144,23 +140,17 @@ def definition_document(role: RoleDefinition, *, scope: str) -> dict[str, Any]:
 
     Its id contains no more of the scope than the subscription, as az matches assignments to roles by it.
     """
-    stamp = "2015-02-02T21:55:09.8806423Z"
-    return {
-        "id": _definition_id(role.id, scope),
-        "name": role.id,
-        "type": f"{NAMESPACE}/roleDefinitions",
-        "properties": {
-            "roleName": role.name,
-            "type": "BuiltInRole" if role.built_in else "CustomRole",
-            "description": role.description,
-            "assignableScopes": list(role.scopes),
-            "permissions": [permission_document(role)],
-            "createdOn": stamp,
-            "updatedOn": stamp,
-            "createdBy": None,
-            "updatedBy": None,
-        },
-    }
+    return azure_document(
+        "role_definition",
+        id=_definition_id(role.id, scope),
+        name=role.id,
+        shown=role.name,
+        kind="BuiltInRole" if role.built_in else "CustomRole",
+        description=role.description,
+        scopes=list(role.scopes),
+        permissions=[permission_document(role)],
+        nobody=None,
+    )
 
 
 def permission_document(role: RoleDefinition) -> dict[str, Any]:
@@ -175,26 +165,16 @@ def permission_document(role: RoleDefinition) -> dict[str, Any]:
 
 def assignment_document(assignment: RoleAssignment) -> dict[str, Any]:
     """Return a role assignment."""
-    stamp = assignment.created.strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
-    return {
-        "id": f"{assignment.scope}/providers/{NAMESPACE}/roleAssignments/{assignment.id}",
-        "name": assignment.id,
-        "type": f"{NAMESPACE}/roleAssignments",
-        "properties": {
-            "roleDefinitionId": _definition_id(assignment.role, assignment.scope),
-            "principalId": assignment.principal,
-            "principalType": assignment.principal_type.value,
-            "scope": assignment.scope,
-            "condition": None,
-            "conditionVersion": None,
-            "createdOn": stamp,
-            "updatedOn": stamp,
-            "createdBy": None,
-            "updatedBy": None,
-            "delegatedManagedIdentityResourceId": None,
-            "description": None,
-        },
-    }
+    return azure_document(
+        "role_assignment",
+        id=assignment.id,
+        scope=assignment.scope,
+        role=_definition_id(assignment.role, assignment.scope),
+        principal=assignment.principal,
+        principal_type=assignment.principal_type.value,
+        stamp=assignment.created.strftime("%Y-%m-%dT%H:%M:%S.%f0Z"),
+        nothing=None,
+    )
 
 
 def definitions_at(cloud: Cloud, conditions: tuple[Condition, ...], *, scope: str) -> list[RoleDefinition]:
@@ -234,22 +214,14 @@ def read_assignment(
 ) -> RoleAssignment:
     """Return the assignment that a client's document asks for; raises CloudError 400 or 404."""
     if not GUID.fullmatch(name):
-        reason = f"The role assignment ID '{name[:80]}' is not valid. The role assignment ID must be a GUID."
-        raise CloudError(400, "InvalidRoleAssignmentId", reason)
+        raise refusal("InvalidRoleAssignmentId", name=name)
     properties = properties_of(body)
     if properties.get("condition") is not None:
-        raise CloudError(
-            400, "InvalidRoleAssignmentCondition", "Conditions on role assignments are not supported."
-        )
+        raise refusal("InvalidRoleAssignmentCondition")
     role = _role_of(cloud, _text(properties, "roleDefinitionId"), scope=scope, tenant=tenant)
     principal, kind = _principal_of(cloud, properties, tenant=tenant)
     return RoleAssignment(
-        id=name.lower(),
-        scope=scope,
-        role=role.id,
-        principal=principal,
-        principal_type=kind,
-        created=now,
+        id=name.lower(), scope=scope, role=role.id, principal=principal, principal_type=kind, created=now
     )
 
 
@@ -287,7 +259,7 @@ def properties_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def invalid_content(reason: str) -> CloudError:
     """Return the 400 of a document that is wrong."""
-    return CloudError(400, "InvalidRequestContent", f"The request content was invalid: {reason}")
+    return refusal("InvalidRequestContent", reason=reason)
 
 
 def _definition_id(role: str, scope: str) -> str:
@@ -298,22 +270,13 @@ def _definition_id(role: str, scope: str) -> str:
 def _role_of(cloud: Cloud, text: str, *, scope: str, tenant: str) -> RoleDefinition:
     match = _DEFINITION.fullmatch(text) or re.fullmatch(f"({GUID.pattern})", text, re.IGNORECASE)
     if match is None:
-        raise CloudError(
-            400, "InvalidRoleDefinitionId", f"The role definition ID '{text[:200]}' is not valid."
-        )
+        raise refusal("InvalidRoleDefinitionId", id=text)
     found = cloud.find(RoleDefinition, match[1])
     if found is None or tenant_of_role(cloud, found) not in {None, tenant.lower()}:
-        raise role_not_found(match[1])
+        raise refusal("RoleDefinitionDoesNotExist", name=match[1])
     if not any(is_within(scope, one) for one in found.scopes):
-        reason = f"The role assignment scope '{scope}' is not assignable to role definition '{found.name}'."
-        raise CloudError(400, "RoleAssignmentScopeNotAssignableToRoleDefinition", reason)
+        raise refusal("RoleAssignmentScopeNotAssignableToRoleDefinition", scope=scope, role=found.name)
     return found
-
-
-def role_not_found(name: str) -> CloudError:
-    """Return the 404 of a role definition that does not exist."""
-    reason = f"The specified role definition with ID '{name[:80]}' does not exist."
-    return CloudError(404, "RoleDefinitionDoesNotExist", reason)
 
 
 def _principal_of(cloud: Cloud, properties: Mapping[str, Any], *, tenant: str) -> tuple[str, PrincipalType]:
@@ -328,19 +291,9 @@ def _principal_of(cloud: Cloud, properties: Mapping[str, Any], *, tenant: str) -
     if found is None and kind is not None and GUID.fullmatch(text):
         return text.lower(), kind
     if found is None or found.tenant.lower() != tenant.lower():
-        raise CloudError(
-            400,
-            "PrincipalNotFound",
-            f"Principal {text[:80].replace('-', '')} does not exist in the directory {tenant}. Check that"
-            " you have the correct principal ID.",
-        )
+        raise refusal("PrincipalNotFound", principal=text[:80].replace("-", ""), tenant=tenant)
     if said is not None and kind is not found.type:
-        raise CloudError(
-            400,
-            "UnmatchedPrincipalType",
-            f"The PrincipalId '{found.id}' has type '{found.type.value}', which is different from"
-            f" specified PrincipalType '{str(said)[:40]}'.",
-        )
+        raise refusal("UnmatchedPrincipalType", principal=found.id, type=found.type.value, said=str(said))
     return found.id, found.type
 
 

@@ -54,9 +54,32 @@ class CloudFacts:
 
 @cache
 def azure_facts() -> Mapping[str, Any]:
-    """Return the tables of `azure.toml`: regions, clouds, providers and roles as Azure defines them."""
+    """Return the tables of `azure.toml`: regions, clouds, providers, roles, documents as Azure has them."""
     path = resources.files("emulator.cloud").joinpath("azure.toml")
     return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def azure_document(kind: str, /, **facts: Any) -> dict[str, Any]:
+    """Return a document of a kind, for the caller to add to; the `facts` fill the braces in its texts.
+
+    A text that is no more than one fact becomes that fact, of whatever type.
+    """
+    document: dict[str, Any] = _filled(azure_facts()["documents"][kind], facts)
+    return document
+
+
+def _filled(value: Any, facts: Mapping[str, Any]) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(one, facts) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_filled(one, facts) for one in value]
+    if isinstance(value, str):
+        return (
+            facts[value[1:-1]]
+            if value[:1] + value[-1:] == "{}" and value[1:-1] in facts
+            else value.format(**facts)
+        )
+    return value
 
 
 CLOUD_FACTS: Mapping[CloudKind, CloudFacts] = {
@@ -136,11 +159,9 @@ class Settings:
 def require_public_host(host: str) -> str:
     """Return `host` if clients can derive their URLs from it.
 
-    az makes the admin URL from the connection string by replacing every "wss" and "ws", so neither
-    may occur in the host name, nor "/client" anywhere (docs/facts/azure.md 2).
-
-    Raises:
-        SpecError: they would derive wrong URLs.
+    az makes the admin URL from the connection string by replacing every "wss" and "ws", so neither may occur
+    in the host name, nor "/client" anywhere (docs/facts/azure.md 2). Raises SpecError if they would derive
+    wrong URLs.
     """
     if "ws" in host.lower():
         raise SpecError(

@@ -16,66 +16,33 @@ from emulator.cloud.records import (
     VirtualMachine,
 )
 from emulator.cloud.resource_id import is_within
-from emulator.cloud.settings import CloudKind, azure_facts
+from emulator.cloud.settings import CloudKind, azure_document, azure_facts
 
 REGION_NAMES: Mapping[str, str] = azure_facts()["regions"]
 
 
 def subscription_document(subscription: Subscription) -> dict[str, Any]:
     """Return a subscription."""
-    return {
-        "id": f"/subscriptions/{subscription.id}",
-        "authorizationSource": "RoleBased",
-        "managedByTenants": [],
-        "subscriptionId": subscription.id,
-        "tenantId": subscription.tenant,
-        "displayName": subscription.name,
-        "state": subscription.state,
-        "subscriptionPolicies": {
-            "locationPlacementId": "Public_2014-09-01",
-            "quotaId": "PayAsYouGo_2014-09-01",
-            "spendingLimit": "Off",
-        },
-    }
+    one = subscription
+    return azure_document("subscription", id=one.id, tenant=one.tenant, name=one.name, state=one.state)
 
 
 def tenant_document(tenant: str) -> dict[str, Any]:
     """Return a tenant."""
-    return {
-        "id": f"/tenants/{tenant}",
-        "tenantId": tenant,
-        "countryCode": "US",
-        "displayName": "ttylab",
-        "domains": ["localhost"],
-        "tenantCategory": "Home",
-        "defaultDomain": "localhost",
-        "tenantType": "AAD",
-    }
+    return azure_document("tenant", tenant=tenant)
 
 
 def location_document(subscription: str, name: str) -> dict[str, Any]:
     """Return a region."""
     shown = REGION_NAMES.get(name, name)
-    return {
-        "id": f"/subscriptions/{subscription}/locations/{name}",
-        "name": name,
-        "type": "Region",
-        "displayName": shown,
-        "regionalDisplayName": shown,
-        "metadata": {"regionType": "Physical", "regionCategory": "Recommended", "pairedRegion": []},
-    }
+    return azure_document("region", subscription=subscription, name=name, shown=shown)
 
 
 def group_document(group: ResourceGroup) -> dict[str, Any]:
     """Return a resource group."""
-    return {
-        "id": group.scope,
-        "name": group.name,
-        "type": "Microsoft.Resources/resourceGroups",
-        "location": group.location,
-        "tags": dict(group.tags),
-        "properties": {"provisioningState": "Deleting" if group.deleting else "Succeeded"},
-    }
+    state = "Deleting" if group.deleting else "Succeeded"
+    facts = {"name": group.name, "location": group.location, "tags": dict(group.tags)}
+    return azure_document("group", id=group.scope, state=state, **facts)
 
 
 def provider_documents(
@@ -170,48 +137,28 @@ def selected(
 
 def event_document(event: ActivityEvent) -> dict[str, Any]:
     """Return an event."""
-    kind = event.operation.rpartition("/")[0]
-    stamp = event.at.strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
-    status = "Succeeded" if event.succeeded else "Failed"
     claim = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn" if "@" in event.caller else "appid"
-    return {
-        "id": f"{event.scope}/events/{event.id}/ticks/{int(event.at.timestamp())}",
-        "eventDataId": event.id,
-        "correlationId": event.correlation,
-        "operationId": event.correlation,
-        "eventName": {"value": "EndRequest", "localizedValue": "End request"},
-        "category": _localized("Administrative"),
-        "level": "Informational" if event.succeeded else "Error",
-        "operationName": _localized(event.operation),
-        "resourceGroupName": _part(event.scope, 4),
-        "resourceId": event.scope,
-        "resourceProviderName": _localized(event.operation.split("/")[0]),
-        "resourceType": _localized(kind),
-        "subscriptionId": _part(event.scope, 2),
-        "status": _localized(status),
-        "subStatus": _localized(event.status),
-        "resultType": "Success" if event.succeeded else "Failure",
-        "caller": event.caller,
-        "claims": {
-            claim: event.caller,
-            "http://schemas.microsoft.com/identity/claims/objectidentifier": event.caller_id,
-            "ipaddr": event.address,
-        },
-        "authorization": {"action": event.operation, "scope": event.scope},
-        "httpRequest": {
-            "clientRequestId": event.correlation,
-            "clientIpAddress": event.address,
-            "method": "POST",
-        },
-        "eventTimestamp": stamp,
-        "submissionTimestamp": stamp,
-        "description": "",
-        "properties": {"statusCode": event.status, "entity": event.scope},
-    }
-
-
-def _localized(text: str) -> dict[str, str]:
-    return {"value": text, "localizedValue": text}
+    person = "http://schemas.microsoft.com/identity/claims/objectidentifier"
+    return azure_document(
+        "event",
+        id=event.id,
+        scope=event.scope,
+        group=_part(event.scope, 4),
+        subscription=_part(event.scope, 2),
+        operation=event.operation,
+        provider=event.operation.split("/")[0],
+        kind=event.operation.rpartition("/")[0],
+        status="Succeeded" if event.succeeded else "Failed",
+        result="Success" if event.succeeded else "Failure",
+        level="Informational" if event.succeeded else "Error",
+        http_status=event.status,
+        caller=event.caller,
+        claims={claim: event.caller, person: event.caller_id, "ipaddr": event.address},
+        address=event.address,
+        correlation=event.correlation,
+        ticks=int(event.at.timestamp()),
+        stamp=event.at.strftime("%Y-%m-%dT%H:%M:%S.%f0Z"),
+    )
 
 
 def _part(scope: str, index: int) -> str:

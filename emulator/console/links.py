@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from emulator.clock import Deadline
 from emulator.console.channel import Cursor
-from emulator.console.loop import Loop
+from emulator.console.loop import Loop, Port
 from emulator.console.marks import MarkKind
 from emulator.console.outgoing import INPUT_SIZE, LinkFlow, OutgoingQueue
 from emulator.console.transcript import Transcript
@@ -28,6 +28,8 @@ from emulator.files import make_private_directory
 
 CONSOLE_SOCKET = "console.sock"
 LINE_MAX = 65536
+ANSWER_MAX = 16 << 20
+"""Bytes of an answer: QEMU describes its own QMP in 200 KiB."""
 HEADER_S = 5.0  # from connecting to the end of the first line
 CLIENTS_MAX = 64
 
@@ -50,7 +52,7 @@ def read_greeting(line: bytes, length: int) -> tuple[bool, int]:
     return mode == "write", start
 
 
-class _Client:
+class _Client(Port):
     """The loop's port on one attached client."""
 
     def __init__(self, link: socket.socket, listener: _Listener) -> None:
@@ -147,7 +149,7 @@ class _Client:
             return len(data)
 
 
-class _Listener:
+class _Listener(Port):
     """The loop's port on `console.sock`."""
 
     def __init__(
@@ -162,9 +164,6 @@ class _Listener:
 
     def fileno(self) -> int:
         return self._socket.fileno()
-
-    def due(self) -> float | None:
-        return None
 
     def prepare(self) -> int:
         return selectors.EVENT_READ if self.clients < CLIENTS_MAX else 0
@@ -195,11 +194,7 @@ def open_links(
 
 @contextmanager
 def listen_unix(path: Path) -> Iterator[socket.socket]:
-    """Listen on a unix socket (0600, in a directory 0700), and unlink it at the end.
-
-    Raises:
-        SpecError: the path is too long for a unix socket, or taken.
-    """
+    """Listen on a unix socket (0600, in a directory 0700), unlinked at the end; SpecError: it can't be."""
     make_private_directory(path.parent)
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
@@ -313,7 +308,8 @@ def open_link(
         SpecError: the server refused `mode` or `start`.
     """
     with _connect(path, ConsoleClosed, deadline) as link:
-        answer = _exchange(link, {"mode": mode, "from": start}, ConsoleClosed)
+        greeting = {"mode": mode, "from": start}
+        answer = _exchange(link, greeting, ConsoleClosed, read=lambda: _read_bytewise(link))
         if "error" in answer:
             raise SpecError(f"{path}: {answer['error']}")
         link.settimeout(None)
@@ -322,8 +318,8 @@ def open_link(
 
 def request_control(path: Path, request: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
     """Return the answer of the machine's owner; raises ControlError for a refusal or none in time."""
-    with _connect(path, ControlError, deadline) as link:
-        answer = _exchange(link, request, ControlError)
+    with _connect(path, ControlError, deadline) as link, link.makefile("rb") as reader:
+        answer = _exchange(link, request, ControlError, read=lambda: reader.readline(ANSWER_MAX))
     if "error" in answer:
         raise ControlError(str(answer["error"]))
     return answer
@@ -340,20 +336,28 @@ def _connect(path: Path, fault: type[LabError], deadline: Deadline) -> Iterator[
         yield link
 
 
-def _exchange(link: socket.socket, request: dict[str, Any], fault: type[LabError]) -> dict[str, Any]:
-    """Send a line and read one, byte by byte, since what follows it is the caller's."""
+def _read_bytewise(link: socket.socket) -> bytes:
+    """Read a line byte by byte, since what follows it is the caller's; less at the end of the link."""
     line = bytearray()
+    while not line.endswith(b"\n") and len(line) <= LINE_MAX and (byte := link.recv(1)):
+        line += byte
+    return bytes(line)
+
+
+def _exchange(
+    link: socket.socket, request: dict[str, Any], fault: type[LabError], *, read: Callable[[], bytes]
+) -> dict[str, Any]:
+    """Send a line and read one with `read`."""
     try:
         link.sendall(json.dumps(request).encode() + b"\n")
-        while not line.endswith(b"\n") and len(line) <= LINE_MAX:
-            if not (byte := link.recv(1)):
-                raise fault("the machine ended before it answered")
-            line += byte
+        line = read()
+        if not line:
+            raise fault("the machine ended before it answered")
         answer: Any = json.loads(line)
     except OSError as error:
         raise fault(f"the machine did not answer: {error}") from error
     except ValueError as error:
-        raise fault(f"the machine's answer is not JSON: {bytes(line[:80])!r}") from error
+        raise fault(f"the machine's answer is not JSON: {line[:80]!r}") from error
     if not isinstance(answer, dict):
-        raise fault(f"the machine's answer is not an object: {bytes(line[:80])!r}")
+        raise fault(f"the machine's answer is not an object: {line[:80]!r}")
     return answer

@@ -25,7 +25,8 @@ class Port(Protocol):
         """Do what needs no waiting; return the selector events to wait for, 0 for none."""
 
     def due(self) -> float | None:
-        """Return the moment of `clock.monotonic()` at which `prepare` must be called anyway."""
+        """Return the moment of `clock.monotonic()` at which `prepare` must be called anyway, if any."""
+        return None
 
     def serve(self, events: int) -> None:
         """Do what `events` allow."""
@@ -90,11 +91,7 @@ class Loop:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Run the thread during this `with`, which stands inside the loop's own, which closes every port.
-
-        Raises:
-            LabError: the thread does not end.
-        """
+        """Run the thread during this `with`, inside the loop's own; raises LabError if it does not end."""
         self._thread.start()
         try:
             yield
@@ -120,17 +117,15 @@ class Loop:
             events = port.prepare()
             if port in self._ports:
                 self._arrange(port, events)
-        ready = self._selector.select(self._until_due())
+        moments = [moment for port in self._ports if (moment := port.due()) is not None]
+        due_s = max(0.0, min(moments) - self._clock.monotonic()) if moments else None
+        ready = self._selector.select(due_s)
         self.turns += 1
         for key, events in ready:
             if key.data is None:
                 os.eventfd_read(self._wake)
             elif key.data in self._ports:
                 key.data.serve(events)
-
-    def _until_due(self) -> float | None:
-        moments = [moment for port in self._ports if (moment := port.due()) is not None]
-        return max(0.0, min(moments) - self._clock.monotonic()) if moments else None
 
     def _arrange(self, port: Port, events: int) -> None:
         known = self._events.get(port, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -23,6 +23,8 @@ class MarkKind(StrEnum):
 
 FAR_END_GONE = "far-end-gone"
 """The lab's mark where a port was unplugged, or its peer left."""
+REFUSED = "request-failed"
+"""The lab's mark behind a stimulus that somebody asked for by hand and that the machine did not take."""
 STOPPED = "stopped"
 """The lab's mark where somebody else stopped the guest's CPUs or QEMU's process, or QEMU did so itself."""
 
@@ -59,8 +61,7 @@ class Chunk:
 class Typed:
     """Bytes that were sent to the guest at `at` seconds, when it had written `offset` bytes.
 
-    Attributes:
-        secret: whether a step typed them as a password: the transcript has them, a report shows none of them.
+    `secret` ones a step typed as a password: the transcript has them, a report shows none of them.
     """
 
     at: float
@@ -85,24 +86,20 @@ def boot_starts(marks: Iterable[Mark]) -> list[Mark]:
     """
     starts: list[Mark] = []
     for mark in marks:
-        is_start = mark.kind is MarkKind.MACHINE and mark.name == "started"
-        if is_start or (_is_reset(mark) and not _belongs_to_last(mark, starts)):
+        again = bool(starts) and _is_reset(starts[-1]) and mark.at - starts[-1].at <= SAME_RESTART_S
+        if _is_started(mark) or (_is_reset(mark) and not again):
             starts.append(mark)
     return starts
 
 
-def last_start(marks: Iterable[Mark]) -> Mark | None:
+def last_start(marks: Sequence[Mark]) -> Mark | None:
     """Return the mark of the latest moment at which firmware began: "started", or any RESET of a flock."""
-    last = None
-    for mark in marks:
-        if _is_reset(mark) or (mark.kind is MarkKind.MACHINE and mark.name == "started"):
-            last = mark
-    return last
+    return next((mark for mark in reversed(marks) if _is_started(mark) or _is_reset(mark)), None)
+
+
+def _is_started(mark: Mark) -> bool:
+    return mark.kind is MarkKind.MACHINE and mark.name == "started"
 
 
 def _is_reset(mark: Mark) -> bool:
     return mark.kind is MarkKind.QMP and mark.name == "RESET"
-
-
-def _belongs_to_last(mark: Mark, starts: list[Mark]) -> bool:
-    return bool(starts) and _is_reset(starts[-1]) and mark.at - starts[-1].at <= SAME_RESTART_S

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from emulator.clock import Deadline
 from emulator.console.channel import Cursor
@@ -14,6 +15,7 @@ from emulator.errors import ConsoleClosed, DeadlineExceeded
 _WRITE_SIZE = 4096
 
 
+@dataclass(slots=True, eq=False)
 class Outgoing:
     """One run of bytes to send.
 
@@ -23,12 +25,9 @@ class Outgoing:
         failure: why the rest will never be sent, or None.
     """
 
-    __slots__ = ("data", "failure", "sent")
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.sent = 0
-        self.failure: str | None = None
+    data: bytes
+    sent: int = 0
+    failure: str | None = None
 
     @property
     def settled(self) -> bool:
@@ -122,12 +121,7 @@ class OutgoingQueue:
         self._changed.notify_all()
 
     def wait(self, item: Outgoing, deadline: Deadline) -> None:
-        """Wait until `item` is sent; what is left of it at the deadline will never be.
-
-        Raises:
-            ConsoleClosed: the far end is gone.
-            DeadlineExceeded: the far end took no more.
-        """
+        """Wait until `item` is sent, which it never is after the deadline; raises as `Channel.write`."""
         with self._changed:
             while not item.settled and (remaining := deadline.remaining()) > 0:
                 self._changed.wait(remaining)

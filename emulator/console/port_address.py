@@ -41,11 +41,7 @@ def parse_port(text: str) -> PortAddress:
 
 
 def with_lines(text: str, *, dtr: bool | None = None, rts: bool | None = None) -> str:
-    """Return the port `text` with other settings of DTR and RTS; None leaves what it says.
-
-    Raises:
-        SpecError: `text` is wrong, or empty although a line is to be set.
-    """
+    """Return the port `text` with other settings of DTR and RTS, None as it says; a wrong one: SpecError."""
     if dtr is rts is None:
         return text
     if not text:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emulator.console.channel import Cursor
-from emulator.console.loop import Loop
+from emulator.console.loop import Loop, Port
 from emulator.console.marks import MarkKind
 from emulator.console.outgoing import INPUT_SIZE, LinkFlow, OutgoingQueue
 from emulator.console.transcript import Transcript
@@ -67,12 +67,8 @@ SETTLE_S = 0.05  # from opening to the first byte: time for a program to flush a
 RECHECK_S = 0.1  # after somebody left: finds a user whose opening could not be told from ours
 
 
-class PtyEndpoint:
-    """The loop's port on the pty's master.
-
-    Attributes:
-        path: what users open.
-    """
+class PtyEndpoint(Port):
+    """The loop's port on the pty's master; users open `path`."""
 
     def __init__(self, pty: RawPty, flow: LinkFlow, *, watch: OpensWatch | None) -> None:
         self.path: Path = pty.path
@@ -150,7 +146,7 @@ class PtyEndpoint:
         self._transcript.mark(MarkKind.LINK, name, {"path": str(self.path)})
 
 
-class _Opens:
+class _Opens(Port):
     """The loop's port that tells the endpoint of openings and closings."""
 
     def __init__(self, watch: OpensWatch, endpoint: PtyEndpoint) -> None:
@@ -159,9 +155,6 @@ class _Opens:
 
     def fileno(self) -> int:
         return self._watch.fileno()
-
-    def due(self) -> float | None:
-        return None
 
     def prepare(self) -> int:
         return selectors.EVENT_READ

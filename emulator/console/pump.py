@@ -17,7 +17,7 @@ from emulator.console.loop import Loop
 from emulator.console.marks import FAR_END_GONE, MarkKind
 from emulator.console.outgoing import OutgoingQueue
 from emulator.console.pty_endpoint import PtyEndpoint, open_endpoint
-from emulator.console.transcript import Sink, Transcript
+from emulator.console.transcript import DirectorySink, Transcript
 from emulator.console.wires import PtyWire, SocketWire, Wire, open_raw_pty
 from emulator.errors import DeadlineExceeded, LabError, StateError
 
@@ -134,10 +134,9 @@ class FarEnd:
         return False
 
     def _hand_over(self) -> bool:
+        note = partial(self._note, self.transcript.append_typed)
         try:
-            return self.queue.hand_over(
-                self._wire.write, lambda data: self._note(self.transcript.append_typed, data)
-            )
+            return self.queue.hand_over(self._wire.write, note)
         except OSError as error:
             self._hang_up(f"{self._wire.loss} ({error.strerror})")
             return False
@@ -157,7 +156,7 @@ class FarEnd:
 class Console:
     """A live console: a growing transcript, a way to write, and an endpoint for others.
 
-    Any thread may call anything.
+    Any thread may call anything; whatever writes or reads raises LabError once the pump has failed.
 
     Attributes:
         transcript: all bytes both ways.
@@ -188,23 +187,17 @@ class Console:
         """How often the pump woke up; for benchmarks."""
         return self._loop.turns
 
-    def write(self, data: bytes, deadline: Deadline) -> None:
-        """Hand all of `data` to the far end and note it in the transcript.
-
-        Raises:
-            ConsoleClosed: the far end is gone; the text says how many bytes were handed over.
-            DeadlineExceeded: the far end took no more (a stopped QEMU); the text says the same.
-            LabError: the pump failed.
-        """
-        self._write(data, deadline)
+    def write(self, data: bytes, deadline: Deadline, *, ahead: bool = False) -> None:
+        """Hand all of `data` to the far end, `ahead` of what is held back; raises as `Channel.write`."""
+        self.raise_failure()
+        item = self._far_end.queue.put(data, ahead=ahead)
+        self._loop.wake()
+        self._far_end.queue.wait(item, deadline)
 
     def post(self, data: bytes) -> None:
         """Queue `data` for the far end and return at once; `unsent` says how much is waiting.
 
         What the far end has not taken by its end is lost silently.
-
-        Raises:
-            LabError: the pump failed.
         """
         self.raise_failure()
         self._far_end.queue.put(data)
@@ -228,54 +221,36 @@ class Console:
         """
         try:
             with self._far_end.queue.held():
-                yield partial(self._write, ahead=True)
+                yield partial(self.write, ahead=True)
         finally:
             self._loop.wake()
 
-    def drain(self, deadline: Deadline) -> None:
-        """Return once all that the far end has written is in the transcript.
-
-        Raises:
-            DeadlineExceeded: the far end writes faster than it can be read.
-            LabError: the pump failed.
-        """
-        self._drain(deadline, discard=False)
-
-    def detach_far_end(self, deadline: Deadline) -> None:
-        """Drain after the far end's end, or before its reset, and discard typed bytes that it did not read.
-
-        Otherwise the next guest would read them in its first milliseconds, and GRUB stay in its menu.
-
-        Raises:
-            DeadlineExceeded: somebody else still writes.
-            LabError: the pump failed.
-        """
-        self._drain(deadline, discard=True)
-
-    def raise_failure(self) -> None:
-        """Raise LabError if the pump has failed."""
-        if (failure := self._loop.failure) is not None:
-            raise LabError(f"the pump of {self.transcript.name} failed: {failure!r}") from failure
-
-    def _write(self, data: bytes, deadline: Deadline, *, ahead: bool = False) -> None:
-        self.raise_failure()
-        item = self._far_end.queue.put(data, ahead=ahead)
-        self._loop.wake()
-        self._far_end.queue.wait(item, deadline)
-
-    def _drain(self, deadline: Deadline, *, discard: bool) -> None:
+    def drain(self, deadline: Deadline, *, discard: bool = False) -> None:
+        """Return once all that it has written is in the transcript; DeadlineExceeded: it writes too fast."""
         self.raise_failure()
         number = self._far_end.ask_drain(discard=discard)
         if self._loop.wake() and not self._far_end.wait_drained(number, deadline):
             raise DeadlineExceeded(f"{self.transcript.name} could not be drained in time")
         self.raise_failure()
 
+    def detach_far_end(self, deadline: Deadline) -> None:
+        """Drain at the far end's end or reset, and discard what it did not read; raises as `drain`.
+
+        Otherwise the next guest would read it in its first milliseconds, and GRUB stay in its menu.
+        """
+        self.drain(deadline, discard=True)
+
+    def raise_failure(self) -> None:
+        """Raise LabError if the pump has failed."""
+        if (failure := self._loop.failure) is not None:
+            raise LabError(f"the pump of {self.transcript.name} failed: {failure!r}") from failure
+
 
 @contextmanager
 def open_console(
     name: str = "ttyS0",
     *,
-    sink: Sink | None = None,
+    sink: DirectorySink | None = None,
     clock: Clock = SYSTEM_CLOCK,
     keep: int | None = None,
     transcript: Transcript | None = None,
@@ -306,7 +281,7 @@ def open_socket_console(
     link: socket.socket,
     name: str = "bulk",
     *,
-    sink: Sink | None = None,
+    sink: DirectorySink | None = None,
     clock: Clock = SYSTEM_CLOCK,
     epoch: float | None = None,
 ) -> Iterator[Console]:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import serial
@@ -26,25 +27,25 @@ from emulator.console.links import ControlHandler
 from emulator.console.port_address import PortAddress, parse_port
 from emulator.console.pty_endpoint import PtyEndpoint
 from emulator.console.pump import Console, run_console
-from emulator.console.transcript import Sink, Transcript
-from emulator.console.wires import READ_SIZE, TTY_LINGER_S, count_waiting
+from emulator.console.returning_wire import ReturningWire, is_absent
+from emulator.console.transcript import DirectorySink, Transcript
+from emulator.console.wires import READ_SIZE, TTY_LINGER_S, LineWire, count_waiting
 from emulator.errors import ConsoleClosed, LabError, SpecError, StateError
 
 READ_TIMEOUT_S = 0.1  # pyserial's, hence how long a reader thread takes to end
 _WRITE_SIZE = 1024
-_JOIN_S = 10.0
+_JOIN_S = _DRAIN_S = 10.0
 
 
-class DescriptorWire:
+class DescriptorWire(LineWire):
     """A serial device or a `socket://`: pyserial opens and configures it, the pump reads the descriptor.
 
     pyserial's own `read` costs 1.9 s of CPU per megabyte (docs/facts/qemu.md 3), and its `write` does not say
     how many bytes were sent.
     """
 
-    room_event = selectors.EVENT_WRITE
-
     def __init__(self, port: serial.Serial) -> None:
+        self.port = port
         self._descriptor = port.fileno()
         self._tty = os.isatty(self._descriptor)
         self.linger_s = TTY_LINGER_S if self._tty else 0.0
@@ -63,8 +64,11 @@ class DescriptorWire:
             return None
         except OSError:
             return b""
-        # pyserial sets VMIN to 0, so an idle tty reads b"" just like one that was unplugged.
-        return data if data or not self._tty or self._hung_up() else None
+        if data or not self._tty:
+            return data
+        poll = select.poll()  # pyserial sets VMIN to 0, so an idle tty reads b"" like one that was unplugged
+        poll.register(self._descriptor, 0)
+        return data if poll.poll(0) else None
 
     def write(self, data: bytes) -> int:
         """Hand over what fits; raises OSError once the device or the peer is gone."""
@@ -73,28 +77,23 @@ class DescriptorWire:
         except BlockingIOError:
             return 0
 
-    def discard_unread(self) -> None:
-        """Do nothing: what went out is on the line."""
-
     def count_unread(self) -> int:
         """Return how many bytes the device has not sent yet."""
         return count_waiting(self._descriptor, termios.TIOCOUTQ) if self._tty else 0
 
-    def _hung_up(self) -> bool:
-        poll = select.poll()
-        poll.register(self._descriptor, 0)
-        return bool(poll.poll(0))
+    def close(self) -> None:
+        """Close the port."""
+        self.port.close()
 
 
-class ThreadWire:
+class ThreadWire(LineWire):
     """A port without a descriptor (`rfc2217://`, `loop://`): two threads wait so that the pump never does."""
 
-    linger_s = 0.0
     loss = "the port server closed the connection"
     room_event = selectors.EVENT_READ  # the writer signals on the same descriptor that it is free
 
     def __init__(self, port: serial.Serial) -> None:
-        self._port = port
+        self.port = port
         self._received: deque[bytes] = deque()
         self._ready = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._changed = threading.Condition()
@@ -122,22 +121,20 @@ class ThreadWire:
         """Give the writer its next piece, if it has sent the last one; raises OSError if the port is gone."""
         with self._changed:
             if self._ended:
-                raise ConnectionResetError(errno.ECONNRESET, f"{self._port.port} is gone")
+                raise ConnectionResetError(errno.ECONNRESET, f"{self.port.port} is gone")
             if self._sending is not None:
                 return 0
             self._sending = data[:_WRITE_SIZE]
             self._changed.notify_all()
             return len(self._sending)
 
-    def discard_unread(self) -> None:
-        """Do nothing: what went out is on the line."""
-
     def count_unread(self) -> int:
         """Return how many bytes the writer has not sent yet."""
         return len(self._sending or b"")
 
     def close(self) -> None:
-        """Join the threads, whose port was closed; raises LabError if one does not end."""
+        """Close the port, then join the threads; raises LabError if one does not end."""
+        self.port.close()  # it ends what they wait for
         self._end()
         for thread in self._threads:
             thread.join(_JOIN_S)
@@ -149,7 +146,7 @@ class ThreadWire:
         # pyserial may raise any of these when a port is closed during a call; SerialException is an OSError.
         with suppress(OSError, ValueError, TypeError, AttributeError):
             while not self._ended:
-                data = self._port.read(max(1, min(self._port.in_waiting, READ_SIZE)))
+                data = self.port.read(max(1, min(self.port.in_waiting, READ_SIZE)))
                 if data:
                     self._received.append(data)
                     os.eventfd_write(self._ready, 1)
@@ -158,7 +155,7 @@ class ThreadWire:
     def _send(self) -> None:
         with suppress(OSError, ValueError, TypeError, AttributeError):
             while (data := self._next_piece()) is not None:
-                self._port.write(data)
+                self.port.write(data)
                 self._sending = None
                 os.eventfd_write(self._ready, 1)
         self._end()
@@ -176,6 +173,7 @@ class ThreadWire:
         os.eventfd_write(self._ready, 1)
 
 
+_AnyWire: TypeAlias = "DescriptorWire | ThreadWire | ReturningWire"
 BREAK_S = 0.25  # longer than a character at any speed, which is what makes it a BREAK
 _PTY_MAJORS = range(136, 144)  # UNIX98 pty slaves, Documentation/admin-guide/devices.txt
 
@@ -187,16 +185,37 @@ class SerialConsole:
         url: what was opened.
         transcript: all bytes both ways.
         endpoint: ttylab's own pty for people and programs.
-        break_obstacle: why `send_break` can't reach the far end; None if it can.
     """
 
-    def __init__(self, url: str, port: serial.Serial, console: Console) -> None:
+    def __init__(self, url: str, wire: _AnyWire, console: Console) -> None:
         self.url = url
         self.transcript: Transcript = console.transcript
         self.endpoint: PtyEndpoint = console.endpoint
-        self.break_obstacle = _find_break_obstacle(url, port)
-        self._port = port
+        self._wire = wire
         self._console = console
+
+    @property
+    def break_obstacle(self) -> str | None:
+        """Why `send_break` can't reach the far end; None if it can."""
+        port = self._wire.port
+        return "the port is away" if port is None else _find_break_obstacle(self.url, port)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the port is not there, and may return."""
+        return self._wire.port is None
+
+    def let_go(self) -> None:
+        """Let the port vanish without being lost, from now until `rejoin`; only where it may return."""
+        if isinstance(self._wire, ReturningWire):
+            self._wire.may_go = True
+
+    def rejoin(self, deadline: Deadline) -> None:
+        """Open the port again if it has vanished, as `ReturningWire.join`; from now on it may not."""
+        if isinstance(self._wire, ReturningWire):
+            self.drain(Deadline.after(_DRAIN_S, deadline.clock))  # sees that the port is gone
+            self._wire.join(deadline)
+            self._wire.may_go = False
 
     @property
     def far_end_gone(self) -> bool:
@@ -219,17 +238,17 @@ class SerialConsole:
             ConsoleClosed: the port is gone, or did not confirm; the line may still be in BREAK.
         """
         self._require_break()
+        port = self._wire.port
+        if port is None:
+            raise ConsoleClosed(f"{self.url} is away")
         try:
-            self._hold_break(deadline.clock)
+            try:
+                port.break_condition = True
+                deadline.clock.sleep(BREAK_S)
+            finally:  # also after Ctrl-C: an unconfirmed BREAK may hold, and a held line is dead
+                port.break_condition = False
         except (OSError, ValueError) as error:  # ValueError: an RFC 2217 server that did not confirm
             raise ConsoleClosed(f"{self.url} did not take a BREAK: {error}") from error
-
-    def _hold_break(self, clock: Clock) -> None:
-        try:
-            self._port.break_condition = True
-            clock.sleep(BREAK_S)
-        finally:  # whatever has failed, Ctrl-C too: an unconfirmed BREAK may hold, and a held line is dead
-            self._port.break_condition = False
 
     def sysrq(self, key: str, deadline: Deadline) -> None:
         """Make a magic system request with one key; errors are those of `make_system_request`."""
@@ -247,29 +266,43 @@ def open_serial_console(
     *,
     baudrate: int = 115200,
     name: str | None = None,
-    sink: Sink | None = None,
+    sink: DirectorySink | None = None,
     clock: Clock = SYSTEM_CLOCK,
     links_dir: Path | None = None,
     on_control: ControlHandler | None = None,
+    returns: bool = False,
 ) -> Iterator[SerialConsole]:
     """Open a console on a device path, `socket://HOST:PORT`, `rfc2217://HOST:PORT` or another pyserial URL.
 
     The URL may say how DTR and RTS are set on open (`emulator.console.port_address`). The transcript is named
-    `name`, or after the URL.
+    `name`, or after the URL. A port that `returns` need not be there yet, and may vanish until
+    `SerialConsole.rejoin`.
 
     Raises:
         SpecError: there is no such port, it can't be opened, has no such line, or somebody else has it.
         LabError: the pump failed; raised at the end, unless something else is raised already.
     """
     with ExitStack() as stack:
-        port = _open_port(url, baudrate)
-        wire = _choose_wire(port, stack)
-        stack.callback(port.close)  # before the wire: it ends what its threads wait for
+        wire = _open_wire(url, baudrate, returns=returns)
+        stack.callback(wire.close)
         transcript = Transcript(name or url, clock=clock, sink=sink)
         console = stack.enter_context(
             run_console(wire, transcript, links_dir=links_dir, on_control=on_control)
         )
-        yield SerialConsole(url, port, console)
+        yield SerialConsole(url, wire, console)
+
+
+def _open_wire(url: str, baudrate: int, *, returns: bool) -> _AnyWire:
+    if not returns:
+        return _choose_wire(_open_port(url, baudrate))
+    wire = ReturningWire(lambda: _choose_wire(_open_port(url, baudrate)))
+    try:
+        wire.join(Deadline.after(0))
+    except SpecError as error:
+        if not is_absent(error):
+            wire.close()
+            raise
+    return wire
 
 
 def _open_port(text: str, baudrate: int) -> serial.Serial:
@@ -306,11 +339,7 @@ def _keeping_input(port: serial.Serial) -> Iterator[None]:
 
 
 def _set_lines(port: serial.Serial, address: PortAddress) -> None:
-    """Say what DTR and RTS are to be, before the port is opened: pyserial sets both as it opens it.
-
-    Raises:
-        ValueError: this kind of port would silently ignore that.
-    """
+    """Say what DTR and RTS are to be before the port is opened; raises ValueError where that does nothing."""
     if address.dtr is address.rts is None:
         return
     if address.url.lower().startswith("socket://"):
@@ -357,12 +386,8 @@ def _host_address(host: str) -> str:
     return "127.0.0.1" if first == ip_address("::1") else str(first)
 
 
-def _choose_wire(port: serial.Serial, stack: ExitStack) -> DescriptorWire | ThreadWire:
-    if _find_descriptor(port) is not None:
-        return DescriptorWire(port)
-    wire = ThreadWire(port)
-    stack.callback(wire.close)
-    return wire
+def _choose_wire(port: serial.Serial) -> DescriptorWire | ThreadWire:
+    return ThreadWire(port) if _find_descriptor(port) is None else DescriptorWire(port)
 
 
 def _find_descriptor(port: serial.Serial) -> int | None:

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import Chunk, Mark, MarkKind, Typed
@@ -29,24 +29,11 @@ CONSOLE_FILE = "console.bin"
 TIMELINE_FILE = "timeline.jsonl"
 
 
-class Sink(Protocol):
-    """Where a growing transcript is kept; every call may raise OSError."""
-
-    def output(self, data: bytes, chunk: Chunk) -> None:
-        """Keep what the guest wrote."""
-
-    def past(self, data: bytes, lines: Iterable[Mapping[str, object]]) -> None:
-        """Keep, before anything else, an earlier transcript's bytes and timeline."""
-
-    def record(self, line: Mapping[str, object]) -> None:
-        """Keep a line of the timeline."""
-
-    def close(self) -> None:
-        """Flush and close."""
-
-
 class DirectorySink:
-    """Write a transcript into a directory, unbuffered, so that what was appended survives `kill -9`."""
+    """Write a growing transcript into a directory; every call may raise OSError.
+
+    It is unbuffered, so that what was appended survives `kill -9`.
+    """
 
     def __init__(self, directory: Path, *, console: str) -> None:
         make_missing(directory)
@@ -57,12 +44,12 @@ class DirectorySink:
             stack.pop_all()
 
     def output(self, data: bytes, chunk: Chunk) -> None:
-        """Append `data` to `console.bin` and its stamp to the timeline."""
+        """Append what the guest wrote to `console.bin`, and its stamp to the timeline."""
         _write_all(self._console, data)
         self.record(_chunk_line(chunk))
 
     def past(self, data: bytes, lines: Iterable[Mapping[str, object]]) -> None:
-        """Write all of it in one go."""
+        """Write an earlier transcript's bytes and timeline in one go, before anything else."""
         _write_all(self._console, data)
         _write_all(self._timeline, b"".join(_json_line(line) for line in lines))
 
@@ -103,7 +90,7 @@ class Transcript:
         name: str = "ttyS0",
         *,
         clock: Clock = SYSTEM_CLOCK,
-        sink: Sink | None = None,
+        sink: DirectorySink | None = None,
         epoch: float | None = None,
         keep: int | None = None,
     ) -> None:
@@ -131,8 +118,6 @@ class Transcript:
     def __exit__(self, *_: object) -> None:
         self.close("left")
 
-    # -- writing -------------------------------------------------------------------------------
-
     def append(self, data: bytes) -> None:
         """Add what the guest wrote; empty `data` adds nothing. A closed transcript raises LabError."""
         if not data:
@@ -141,7 +126,7 @@ class Transcript:
             self._require_open()
             start = len(self)
             self._data += data
-            chunk = Chunk(at=self._now(), start=start, end=start + len(data))
+            chunk = Chunk(at=self.now(), start=start, end=start + len(data))
             self._chunks.append(chunk)
             self._keep(lambda sink: sink.output(data, chunk))
             self._forget()
@@ -151,7 +136,7 @@ class Transcript:
         """Add what was sent to the guest; a closed transcript raises LabError."""
         with self._changed:
             self._require_open()
-            typed = Typed(at=self._now(), offset=len(self), data=bytes(data), secret=self._secret_typists > 0)
+            typed = Typed(at=self.now(), offset=len(self), data=bytes(data), secret=self._secret_typists > 0)
             self._typed.append(typed)
             self._keep(lambda sink: sink.record(_typed_line(typed)))
             self._notify()
@@ -170,7 +155,7 @@ class Transcript:
     def mark(self, kind: MarkKind, name: str, detail: Mapping[str, object] | None = None) -> Mark:
         """Set a mark now and return it; after `close` it is not kept."""
         with self._changed:
-            mark = Mark(kind=kind, name=name, at=self._now(), offset=len(self), detail=dict(detail or {}))
+            mark = Mark(kind=kind, name=name, at=self.now(), offset=len(self), detail=dict(detail or {}))
             if self._closed is None:
                 self._marks.append(mark)
                 self._keep(lambda sink: sink.record(mark_line(mark)))
@@ -196,17 +181,22 @@ class Transcript:
             self._keep(lambda sink: sink.past(bytes(self._data), (line for _, line in timeline)))
             self._notify()
 
+    def keep_in(self, sink: DirectorySink, reason: str) -> None:
+        """End the kept copy here, because of `reason`, and keep all so far and what follows in `sink`."""
+        with self._changed:
+            self._end_copy(reason)
+            self._sink = sink
+            past = [line for _, line in self.timeline()]
+            self._keep(lambda one: one.past(bytes(self._data), past))
+
     def close(self, reason: str) -> None:
         """End the transcript and wake waiting threads; calling it again does nothing."""
         with self._changed:
             if self._closed is not None:
                 return
-            self._keep(lambda sink: sink.record({"t": self._now(), "closed": reason}))
-            self._keep(lambda sink: sink.close())
+            self._end_copy(reason)
             self._closed = reason
             self._notify()
-
-    # -- reading -------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         return self._first + len(self._data)
@@ -291,12 +281,15 @@ class Transcript:
         with self._changed:
             index = bisect_right(self._chunks, offset, key=lambda chunk: chunk.start) - 1
             if index < 0 or offset >= self._chunks[index].end:
-                return self._now()
+                return self.now()
             return self._chunks[index].at
 
     def now(self) -> float:
-        """Return the present in seconds since the epoch."""
-        return self._now()
+        """Return the present in seconds since the epoch, in whole microseconds as in the file.
+
+        So a transcript equals itself when it is read back.
+        """
+        return round(self.clock.monotonic() - self.epoch, 6)
 
     def wait_change(self, version: int, deadline: Deadline) -> int:
         """Wait until `self.version` differs from `version`, or the deadline; return the version then.
@@ -331,12 +324,6 @@ class Transcript:
         transcript._closed, transcript._truncated = kept.closed, kept.truncated
         return transcript
 
-    # -- inside --------------------------------------------------------------------------------
-
-    def _now(self) -> float:
-        # Whole microseconds, as in the file, so that a transcript equals itself when read back.
-        return round(self.clock.monotonic() - self.epoch, 6)
-
     def _notify(self) -> None:
         self._version += 1
         self._changed.notify_all()
@@ -356,11 +343,15 @@ class Transcript:
         del self._marks[:old_marks]
         self._marks_forgotten += old_marks
 
+    def _end_copy(self, reason: str) -> None:
+        self._keep(lambda sink: sink.record({"t": self.now(), "closed": reason}))
+        self._keep(lambda sink: sink.close())
+
     def _require_open(self) -> None:
         if self._closed is not None:
             raise LabError(f"transcript of {self.name} is closed ({self._closed}); nothing can be added")
 
-    def _keep(self, write: Callable[[Sink], None]) -> None:
+    def _keep(self, write: Callable[[DirectorySink], None]) -> None:
         """Write to the sink; one that fails is given up, which a mark says."""
         if self._sink is None:
             return
@@ -385,13 +376,8 @@ def _typed_line(typed: Typed) -> dict[str, object]:
 
 def mark_line(mark: Mark) -> dict[str, object]:
     """Return a mark as a line of the timeline."""
-    return {
-        "t": mark.at,
-        "at": mark.offset,
-        "mark": mark.kind.value,
-        "name": mark.name,
-        "detail": dict(mark.detail),
-    }
+    place = {"t": mark.at, "at": mark.offset}
+    return {**place, "mark": mark.kind.value, "name": mark.name, "detail": dict(mark.detail)}
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ import socket
 import struct
 import termios
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -55,32 +55,28 @@ class RawPty:
         try:
             return os.read(self.master, size)
         except BlockingIOError:
-            return None
+            pass
         except OSError:  # EIO: the slave was hung up
             self.heal()
-            return None
+        return None
 
     def write(self, data: bytes) -> int:
         """Hand `data` to readers of the slave; return how many bytes the kernel took, perhaps 0."""
         try:
             return os.write(self.master, data)
         except BlockingIOError:
-            return 0
+            pass
         except OSError:  # EIO: the slave was hung up
             self.heal()
-            return 0
+        return 0
 
     def take_back(self) -> int:
         """Take what nobody has read back out of the kernel; return how many bytes that was."""
         taken = 0
-        while True:
-            try:
-                data = os.read(self.slave, 65536)
-            except OSError:  # EAGAIN: that was all; EIO: hung up, so the kernel has discarded it
-                return taken
-            if not data:
-                return taken
-            taken += len(data)
+        with suppress(OSError):  # EAGAIN: that was all; EIO: hung up, so the kernel has discarded it
+            while data := os.read(self.slave, 65536):
+                taken += len(data)
+        return taken
 
     def has_users(self) -> bool:
         """Tell whether anybody but us has the slave open.
@@ -217,12 +213,24 @@ class PtyWire:
             os.close(slave)
 
 
-class SocketWire:
-    """A connected stream socket; it ends with its far end."""
+class LineWire:
+    """What wires have in common that can't take back what they were handed."""
 
     linger_s = 0.0
-    loss = "the far end hung up"
     room_event = selectors.EVENT_WRITE
+
+    def discard_unread(self) -> None:
+        """Do nothing: what went out is on the line, or its peer's."""
+
+    def count_unread(self) -> int:
+        """Return 0: most don't tell what was read."""
+        return 0
+
+
+class SocketWire(LineWire):
+    """A connected stream socket; it ends with its far end."""
+
+    loss = "the far end hung up"
 
     def __init__(self, link: socket.socket) -> None:
         link.settimeout(0.0)
@@ -247,10 +255,3 @@ class SocketWire:
             return self._socket.send(data)
         except BlockingIOError:
             return 0
-
-    def discard_unread(self) -> None:
-        """Do nothing: what a socket took is its peer's."""
-
-    def count_unread(self) -> int:
-        """Return 0, since a socket does not tell what its peer has read."""
-        return 0

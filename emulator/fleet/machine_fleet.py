@@ -1,4 +1,4 @@
-"""Real machines behind the VMs: `Fleet` on QEMU.
+"""The machines behind the VMs.
 
 An idle guest of 256 MiB costs 245-255 MiB in its QEMU, under 1 % of a core, and 1.5 MiB and 3 threads
 in this process (bookworm-grub at its login prompt, QEMU 7.2, TCG; SeaBIOS and OVMF alike).
@@ -19,9 +19,9 @@ from emulator.cloud.records import VirtualMachine
 from emulator.errors import EmulatorError, LabError, StateError
 from emulator.fleet.guest import plan_of, spec_of
 from emulator.fleet.machine_guest import Ground, MachineGuest, PowerChange, Timeouts
-from emulator.images.kinds import open_image
+from emulator.guest_images.kinds import open_image
 from emulator.machine.probe import choose_accelerator
-from emulator.machine.qemu_binary import find_ovmf, find_qemu
+from emulator.machine.qemu_binary import find_qemu, find_uefi
 from emulator.machine.spec import Accelerator, MachineSpec, MachineType
 
 AGAIN_S = 5.0
@@ -41,7 +41,7 @@ class Readiness:
         """Return what is missing, each with its remedy; the answer is remembered for AGAIN_S."""
         now = self._clock.monotonic()
         if self._known is None or now - self._known[0] > AGAIN_S:
-            checks: list[Callable[[], object]] = [self._check_machine, find_ovmf]
+            checks: list[Callable[[], object]] = [self._check_machine, find_uefi]
             checks += [partial(open_image, name, build=False) for name in self._images]
             self._known = (now, [text for check in checks if (text := _problem(check))])
         return list(self._known[1])
@@ -87,10 +87,8 @@ class MachineFleet:
     def guest(self, vm: VirtualMachine) -> MachineGuest:
         """Return the guest of `vm`; the first call makes it, powered off, later calls return the same one.
 
-        At the next power-on it boots what the `vm` of the latest call says.
-
-        Raises:
-            StateError: the fleet is closed.
+        At the next power-on it boots what the `vm` of the latest call says. Raises StateError if the fleet is
+        closed.
         """
         if self._closed:
             raise StateError(f"the fleet is closed; it must be open for {vm.id.name}")
@@ -109,8 +107,7 @@ class MachineFleet:
     async def discard(self, key: str) -> None:
         """End the guest of the VM with that key for good, with its console; does nothing if there is none.
 
-        Raises:
-            LabError, ExceptionGroup: a part of the machine could not be ended; the guest is gone anyway.
+        Raises LabError, ExceptionGroup if a part could not be ended; it is gone anyway.
         """
         guest = self._guests.pop(key.lower(), None)
         if guest is not None:

@@ -19,16 +19,10 @@ from emulator.console.marks import Mark, MarkKind, last_start
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, LabError, StateError
 from emulator.fleet.boot_follower import BootFollower
-from emulator.fleet.guest import Observed, host_name_of, plan_of
+from emulator.fleet.guest import host_name_of, plan_of
 from emulator.fleet.machine_slot import MachineSlot
-from emulator.guest_text.expected import (
-    BOOT_S,
-    NMI,
-    RESET,
-    Expected,
-    ExpectedSearch,
-    expected_of_sysrq,
-)
+from emulator.fleet.observed import Observed
+from emulator.guest_text.expected import BOOT_S, NMI, RESET, Expected, ExpectedSearch, expected_of_sysrq
 from emulator.machine.firmware_start import FIRMWARE_S
 from emulator.machine.machine import Machine
 from emulator.machine.spec import MachineSpec
@@ -39,11 +33,14 @@ T = TypeVar("T")
 async def wait_change(transcript: Transcript, version: int, *, seconds: float | None = None) -> None:
     """Return once `transcript.version` differs from `version`, the transcript ends, or `seconds` are over."""
     loop = asyncio.get_running_loop()
-    changed = asyncio.Event()
+    changed, woken = asyncio.Event(), False
 
     def wake() -> None:
-        with suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(changed.set)
+        nonlocal woken
+        if not woken:  # many changes make one call
+            woken = True
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(changed.set)
 
     unwatch = transcript.watch(wake)
     try:
@@ -135,7 +132,10 @@ class Ground:
 
 
 class MachineGuest:
-    """A `FleetGuest` on a real machine; the fleet makes it, on the loop that makes all calls.
+    """The machine behind one VM, and its console; the fleet makes it, on the loop that makes all calls.
+
+    The console, its transcript and its readers survive power cycles. A call that is impossible in the present
+    state raises StateError (a stimulus while it is off), one that fails LabError (QMP, for one).
 
     Attributes:
         key: key of its VM.
@@ -191,12 +191,9 @@ class MachineGuest:
             await self._exclusively(lambda: self._run(self._slot.stop))
 
     async def shut_down(self, grace_s: float) -> bool:
-        """Push the power button, cut the power after `grace_s` seconds; return whether the guest obeyed.
+        """Push the power button; cut the power after `grace_s` seconds. Return whether the guest obeyed.
 
-        A boot that is under way gets half of this time to finish, as guests ignore the button until then.
-
-        Raises:
-            ControlError: QMP failed, or QEMU survived even SIGKILL.
+        A boot gets half of the time to end, as guests ignore the button until then.
         """
         with self._ending():
             deadline = Deadline.after(grace_s, self._ground.clock)
@@ -234,10 +231,6 @@ class MachineGuest:
 
         QEMU's own event only says that the button was pushed; the effect is the first byte after it. Where a
         reset would not help (`Machine.is_stuck`) the power is cut and given again.
-
-        Raises:
-            StateError: it is off.
-            ControlError: QMP failed.
         """
         machine = self._require_on("reset")
         mark = self.transcript.mark(MarkKind.STIMULUS, "reset")
@@ -257,13 +250,9 @@ class MachineGuest:
         return Observed(seen=False, evidence=f"{said}, but the guest shows nothing")
 
     async def nmi(self) -> Observed:
-        """Raise a non-maskable interrupt, and watch for the guest's answer on its console.
+        """Raise a non-maskable interrupt, and watch for the guest's answer.
 
         It waits while the guest boots: firmware and boot loader would die of it.
-
-        Raises:
-            StateError: it is off.
-            ControlError: QMP failed.
         """
         self._require_on("nmi")
         async with self._stimuli:
@@ -274,15 +263,11 @@ class MachineGuest:
             return _observed_by(await self._search(NMI, mark, seconds=self._ground.timeouts.stimulus_s))
 
     async def sysrq(self, key: str) -> Observed:
-        """Send a system request, and watch for the guest's answer; if nothing comes, send it once more.
+        """Send a system request, and watch for the guest's answer; if nothing comes, it is sent once more.
 
         It waits while the guest boots: GRUB would take the key for one of its own, and its menu would stay.
-        Bytes typed while it is sent are held back for up to 0.1 s.
-
-        Raises:
-            SpecError: `key` is not one printable ASCII character.
-            StateError: it is off.
-            LabError: QMP failed, or the guest does not read its console.
+        Bytes typed while it is sent are held back for up to 0.1 s. Raises SpecError if `key` is not one
+        printable ASCII character.
         """
         require_key(key)
         self._require_on("sysrq")
@@ -299,23 +284,12 @@ class MachineGuest:
     # -- console -------------------------------------------------------------------------------
 
     async def screenshot(self) -> bytes:
-        """Return what the screen shows now, as PPM (P6).
-
-        Raises:
-            StateError: it is off.
-            LabError: QMP failed, or the picture can't be read.
-        """
+        """Return what the screen shows now, as PPM (P6)."""
         machine = self._require_on("screenshot")
         return await self._run(lambda: _shoot(machine, self._soon()))
 
     def type(self, data: bytes) -> None:
-        """Queue bytes for COM1 and return at once.
-
-        Raises:
-            StateError: it is off.
-            LabError: the console's pump failed.
-            ConsoleClosed: it was discarded.
-        """
+        """Queue bytes for COM1 and return at once; raises ConsoleClosed if the guest was discarded."""
         if self.transcript.closed is not None:
             raise ConsoleClosed(f"{self._id.name} is gone: {self.transcript.closed}")
         self._require_on("type").console.post(data)

@@ -32,8 +32,8 @@ Dir::Etc::main "/dev/null";
 Dir::Etc::parts "@HERE@/empty.d";
 Dir::Etc::preferences "/dev/null";
 Dir::Etc::preferencesparts "@HERE@/empty.d";
-APT::Architecture "amd64";
-APT::Architectures { "amd64"; };
+APT::Architecture "@ARCHITECTURE@";
+APT::Architectures { "@ARCHITECTURE@"; };
 APT::Sandbox::User "";
 Acquire::Languages "none";
 Acquire::PDiffs "false";
@@ -41,7 +41,12 @@ Acquire::GzipIndexes "true";
 Acquire::Retries "2";
 Acquire::http::Timeout "20";
 """
-_PACKAGE_OF_KERNEL = re.compile(r"^linux-(image|binary|modules|base)-(.*-)?amd64$")
+_WRONG_TIME = re.compile(r"is (expired|not valid yet) \(")
+_WRONG_TIME_REMEDY = (
+    "Either this host's clock is wrong, or the mirror lags behind. For one that is known to lag, put "
+    'Acquire::Check-Valid-Until "false"; into a file in /etc/apt/apt.conf.d'
+)
+_PACKAGE_OF_KERNEL = re.compile(r"^linux-(image|binary|modules|base)-(.*-)?[a-z0-9]+$")
 
 
 def fetch_packages(entry: CatalogEntry, pool: Path, progress: Progress) -> list[tuple[Package, Path]]:
@@ -65,42 +70,40 @@ def fetch_packages(entry: CatalogEntry, pool: Path, progress: Progress) -> list[
 
 
 class AptSuite:
-    """One Debian suite, seen through a private apt configuration.
-
-    Args:
-        directory: where configuration and lists are kept; made if missing.
-        entry: the image whose suite, mirror and keyring are used.
-    """
+    """The suite of an image, with its mirror and keyring, seen through a private apt configuration."""
 
     def __init__(self, directory: Path, entry: CatalogEntry) -> None:
         if not entry.keyring.exists():
             raise MissingPrerequisite(str(entry.keyring), remedy="apt-get install debian-archive-keyring")
         self._entry = entry
-
         self._config = directory / "apt.conf"
         for name in ("lists/partial", "cache/archives/partial", "empty.d"):
             (directory / name).mkdir(parents=True, exist_ok=True)
         (directory / "status").touch()
         (directory / "ttylab.sources").write_text(self._sources(), encoding="utf-8")
-        settings = _inherited_settings() + _SETTINGS.replace("@HERE@", str(directory))
-        self._config.write_text(settings, encoding="utf-8")
+        settings = _SETTINGS.replace("@HERE@", str(directory)).replace("@ARCHITECTURE@", entry.architecture)
+        dump = _output(("apt-config", "dump"), environment=dict(os.environ), cwd=None)
+        inherited = (line for line in dump.splitlines(keepends=True) if _INHERITED.match(line))
+        self._config.write_text("".join((*inherited, settings)), encoding="utf-8")
 
     def update(self) -> None:
-        """Fetch the suite's index; raises ImageError without network, or for a wrong signature or hash."""
-        self._run("apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update")
+        """Fetch the suite's index; raises ImageError without network, if it is too old or wrongly signed."""
+        try:
+            self._run("apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update")
+        except ImageError as error:
+            if _WRONG_TIME.search(str(error)) is None:
+                raise
+            raise ImageError(f"{error} {_WRONG_TIME_REMEDY}") from error
 
     def resolve(self) -> list[Package]:
-        """Return the packages of the kernel, busybox and, for a disk, GRUB, sorted by name.
-
-        Raises:
-            ImageError: the suite has no such kernel or package.
-        """
+        """Return the packages of kernel, busybox and, for a disk, GRUB, by name; raises ImageError."""
         found: dict[str, Package] = {}
-        waiting = [self._kernel_root(), "busybox-static", *(LOADER_PACKAGES if self._entry.disk else ())]
+        entry = self._entry
+        root = entry.kernel_package + ("" if entry.kernel == "newest" else f"={entry.kernel}")
+        waiting = [root, "busybox-static", *(LOADER_PACKAGES if entry.disk else ())]
         while waiting:
             stanzas = self._show(waiting)
-            for stanza in stanzas:
-                found[stanza["Package"]] = _package(stanza)
+            found |= {stanza["Package"]: _package(stanza) for stanza in stanzas}
             names = {name for stanza in stanzas for name in _kernel_depends(stanza)}
             waiting = sorted(names - found.keys())
         return [found[name] for name in sorted(found)]
@@ -110,11 +113,7 @@ class AptSuite:
         return [_package(stanza) for stanza in self._show(names)]
 
     def fetch(self, package: Package, pool: Path) -> Path:
-        """Return the path of the .deb in `pool`; it is fetched if it is not there.
-
-        Raises:
-            ImageError: it can't be fetched, or its hash differs from the index.
-        """
+        """Return the path of the .deb in `pool`, fetched if it is not there; raises ImageError."""
         target = pool / package.file_name
         if target.exists() and hash_file(target) == package.sha256:
             return target
@@ -122,15 +121,10 @@ class AptSuite:
             self._run("apt-get", "-q", "download", f"{package.name}={package.version}", cwd=Path(name))
             files = list(Path(name).iterdir())
             if len(files) != 1 or hash_file(files[0]) != package.sha256:
-                raise ImageError(
-                    f"{package.name} {package.version}: the download is not the package of the index"
-                )
+                what = f"{package.name} {package.version}"
+                raise ImageError(f"{what}: the download is not the package of the index")
             files[0].replace(target)
         return target
-
-    def _kernel_root(self) -> str:
-        root = self._entry.kernel_package
-        return root if self._entry.kernel == "newest" else f"{root}={self._entry.kernel}"
 
     def _show(self, names: Iterable[str]) -> list[dict[str, str]]:
         return parse_stanzas(self._run("apt-cache", "show", "--no-all-versions", *names))
@@ -151,13 +145,9 @@ class AptSuite:
 def parse_stanzas(text: str) -> list[dict[str, str]]:
     """Return the paragraphs of a Debian control file; continuation lines are dropped."""
     paragraphs = (paragraph.splitlines() for paragraph in text.split("\n\n") if paragraph.strip())
+    tables = ([line.partition(":") for line in lines] for lines in paragraphs)
     return [
-        {
-            key: value.strip()
-            for key, colon, value in (line.partition(":") for line in lines)
-            if colon and key[:1].strip()
-        }
-        for lines in paragraphs
+        {key: value.strip() for key, colon, value in table if colon and key[:1].strip()} for table in tables
     ]
 
 
@@ -176,28 +166,18 @@ def _package(stanza: dict[str, str]) -> Package:
     )
 
 
-def _inherited_settings() -> str:
-    lines = _output(("apt-config", "dump"), environment=dict(os.environ), cwd=None).splitlines(keepends=True)
-    return "".join(line for line in lines if _INHERITED.match(line))
-
-
 def _output(argv: tuple[str, ...], *, environment: dict[str, str], cwd: Path | None) -> str:
     try:
         done = subprocess.run(
             argv, env=environment, cwd=cwd, capture_output=True, timeout=_APT_BOUND_S, check=False
         )
     except FileNotFoundError as error:
-        raise MissingPrerequisite(
-            argv[0], remedy="images are built on Debian or Ubuntu, which have it"
-        ) from error
+        remedy = "images are built on Debian or Ubuntu, which have it"
+        raise MissingPrerequisite(argv[0], remedy=remedy) from error
     except subprocess.TimeoutExpired as error:
         raise ImageError(f"{argv[0]} {argv[-1]}: no end after {_APT_BOUND_S:.0f} s") from error
     if done.returncode != 0:
-        raise ImageError(f"{argv[0]} {argv[-1]} failed: {_first_error(done.stderr)}")
+        lines = done.stderr.decode("utf-8", "replace").splitlines()
+        errors = [line[2:].strip() for line in lines if line.startswith("E:")]
+        raise ImageError(f"{argv[0]} {argv[-1]} failed: {(errors or lines or ['no message'])[0]}")
     return done.stdout.decode("utf-8", "replace")
-
-
-def _first_error(stderr: bytes) -> str:
-    lines = stderr.decode("utf-8", "replace").splitlines()
-    errors = [line[2:].strip() for line in lines if line.startswith("E:")]
-    return (errors or lines or ["no message"])[0]

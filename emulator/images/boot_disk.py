@@ -102,11 +102,7 @@ _CORE_SEGMENT = 0x820
 
 
 def place_boot_sector(boot_image: bytes, *, core_sector: int) -> bytes:
-    """Return boot.img patched to load the sector `core_sector` of the disk that it was started from.
-
-    Raises:
-        ImageError: it is not a boot.img that this module knows.
-    """
+    """Return boot.img patched to load a sector of the disk that it is started from; raises ImageError."""
     if len(boot_image) != SECTOR or boot_image[_DRIVE_CHECK_AT : _DRIVE_CHECK_AT + 2] != _DRIVE_CHECK:
         raise ImageError("GRUB's boot.img is not laid out as that of 2.06")
     placed = bytearray(boot_image)
@@ -119,8 +115,7 @@ def place_boot_sector(boot_image: bytes, *, core_sector: int) -> bytes:
 def place_core(core: bytes, *, sector: int, room: int) -> bytes:
     """Return core.img patched so that its first sector, loaded from `sector`, loads the rest after it.
 
-    Raises:
-        ImageError: it has more than `room` sectors, or is not a core.img that this module knows.
+    Raises ImageError if it takes more than `room` sectors, or is not one that this module knows.
     """
     _, rest, segment = struct.unpack_from("<QHH", core.ljust(SECTOR, b"\0"), _LAST_BLOCK_LIST_AT)
     sectors = -(-len(core) // SECTOR)

@@ -5,28 +5,32 @@ from __future__ import annotations
 import re
 import subprocess
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TypeVar
 
 from emulator.errors import ImageError, MissingPrerequisite
-from emulator.images import cpio
 from emulator.images.catalog import CatalogEntry
-from emulator.images.image import DISK, FILES, Manifest, Package, Progress, hash_file
-from emulator.images.kernel import (
-    DONOR,
-    NAME,
-    Module,
-    extract_vmlinux,
-    load_order,
-    make_spin_module,
-    module_name,
-    parse_module,
+from emulator.images.image import (
+    BZIMAGE,
+    DISK,
+    INITRD,
+    MANIFEST,
+    VMLINUX,
+    Image,
+    Package,
+    Progress,
+    hash_file,
 )
 from emulator.images.loader import write_disk
 from emulator.images.recipe import Recipe, disk_files, guest_nodes
+from emulator.kernel_files import cpio
+from emulator.kernel_files.identify import bare_image
+from emulator.kernel_files.modules import Module, load_order, module_name, parse_module
+from emulator.kernel_files.spin import DONOR, NAME, make_spin_module
+from emulator.kernel_files.vmlinux import extract_vmlinux
 
 _VMLINUZ = re.compile(r"^(usr/)?(boot/vmlinuz-(?P<boot>.+)|lib/modules/(?P<lib>[^/]+)/vmlinuz)$")
 _BUILTIN = re.compile(r"^(usr/)?lib/modules/[^/]+/modules\.builtin$")
@@ -52,8 +56,8 @@ def build_image(
     debs: Sequence[tuple[Package, Path]],
     directory: Path,
     progress: Progress,
-) -> Manifest:
-    """Write bzimage, vmlinux, initrd, manifest.json and perhaps disk.img, and return the manifest.
+) -> Image:
+    """Write bzimage, initrd, manifest.json, on x86 vmlinux, and perhaps disk.img; return the image.
 
     The same packages and recipe give the same bytes.
 
@@ -62,26 +66,25 @@ def build_image(
         OSError: the files can't be written.
     """
     progress("reading the kernel package", 0.4)
-    kernel = _read_kernel(debs, recipe)
+    kernel = _read_kernel(debs, recipe.modules_for(entry.runs_on))
     progress("unpacking the kernel", 0.7)
-    vmlinux = extract_vmlinux(kernel.bzimage)
+    forms = _forms(entry, kernel.bzimage)
     progress("writing the initramfs", 0.85)
-    spin = make_spin_module(kernel.modules[DONOR].data) if DONOR in kernel.modules else None
-    order = load_order(recipe.modules, kernel.modules)
-    offered = {name for name in recipe.modules if name in kernel.modules or name in kernel.builtin}
-    offered |= {NAME} if spin else set()
+    wanted, donor = recipe.modules_for(entry.runs_on), kernel.modules.get(DONOR)
+    spin = None if donor is None else make_spin_module(donor.data, entry.runs_on.code)
+    order = load_order(wanted, kernel.modules)
+    offered = {*wanted} & (kernel.modules.keys() | kernel.builtin) | ({NAME} if spin else set())
     if lacking := ", ".join(sorted(entry.offers - offered)):
         raise ImageError(f"image {entry.name} lacks what the catalog says it offers: {lacking}")
     busybox = _only(list(_read(debs, _BUSYBOX.match, prefix="busybox-static").values()), "busybox")
-    nodes = guest_nodes(recipe, image=entry.name, busybox=busybox, modules=order, spin=spin)
-    contents = dict(zip(FILES, (kernel.bzimage, vmlinux, cpio.write_initramfs(nodes)), strict=True))
+    nodes = guest_nodes(recipe, entry, busybox=busybox, modules=order, spin=spin)
+    contents = {**forms, INITRD: cpio.write_initramfs(nodes)}
     for name, content in contents.items():
         (directory / name).write_bytes(content)
     if entry.disk:
         progress("writing the disk", 0.9)
-        files = disk_files(recipe, contents, release=kernel.release)
-        write_disk(directory / DISK, files, debs=debs)
-    manifest = Manifest(
+        write_disk(directory / DISK, disk_files(recipe, contents, release=kernel.release), debs=debs)
+    image = Image(
         name=entry.name,
         suite=entry.suite,
         flavour=entry.flavour,
@@ -92,15 +95,27 @@ def build_image(
         packages=tuple(package for package, _ in debs),
         recipe=recipe.digest(entry),
         sha256={path.name: hash_file(path) for path in sorted(directory.iterdir())},
+        directory=directory,
     )
-    (directory / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
-    return manifest
+    (directory / MANIFEST).write_text(image.to_json(), encoding="utf-8")
+    return image
 
 
-def _read_kernel(debs: Sequence[tuple[Package, Path]], recipe: Recipe) -> _Kernel:
+def _forms(entry: CatalogEntry, packed: bytes) -> dict[str, bytes]:
+    """Return a kernel as QEMU starts it, by the names of the image's files."""
+    if entry.runs_on.starts_elf:
+        return {BZIMAGE: packed, VMLINUX: extract_vmlinux(packed)}
+    return {BZIMAGE: bare_image(packed)}
+
+
+def _read_kernel(debs: Sequence[tuple[Package, Path]], names: Iterable[str]) -> _Kernel:
     packages = [(package, path) for package, path in debs if package.name.startswith("linux-")]
-    wanted = frozenset(recipe.modules)
-    files = _read(packages, partial(_is_kernel_file, wanted=wanted), prefix="linux-")
+    wanted = frozenset(names)
+    files = _read(
+        packages,
+        lambda path: _VMLINUZ.match(path) or _BUILTIN.match(path) or _is_module(path, wanted),
+        prefix="linux-",
+    )
     matches = [(found, data) for path, data in files.items() if (found := _VMLINUZ.match(path))]
     found, bzimage = _only(matches, "kernel")
     release = found["boot"] or found["lib"]
@@ -126,26 +141,20 @@ def _with_dependencies(
     return modules
 
 
-def _is_kernel_file(path: str, wanted: frozenset[str]) -> bool:
-    return bool(_VMLINUZ.match(path) or _BUILTIN.match(path)) or _is_module(path, wanted)
-
-
 def _is_module(path: str, wanted: frozenset[str]) -> bool:
     return ".ko" in PurePosixPath(path).suffixes and module_name(path) in wanted
 
 
 def _modules(files: dict[str, bytes]) -> dict[str, Module]:
-    paths = [path for path in files if ".ko" in PurePosixPath(path).suffixes]
-    return {module.name: module for module in (parse_module(path, files[path]) for path in paths)}
+    packed = ((path, data) for path, data in files.items() if ".ko" in PurePosixPath(path).suffixes)
+    return {module.name: module for module in (parse_module(path, data) for path, data in packed)}
 
 
 def _kernel_package(packages: Sequence[tuple[Package, Path]], release: str) -> Package:
-    for package, _ in packages:
-        if package.name == f"linux-image-{release}":
-            return package
-    raise ImageError(
-        f"no package linux-image-{release} among {', '.join(package.name for package, _ in packages)}"
-    )
+    named = {package.name: package for package, _ in packages}
+    if (wanted := f"linux-image-{release}") not in named:
+        raise ImageError(f"no package {wanted} among {', '.join(named)}")
+    return named[wanted]
 
 
 def _read(
@@ -165,12 +174,7 @@ def _only(found: Sequence[T], what: str) -> T:
 
 
 def read_files(deb: Path, wanted: Callable[[str], object]) -> dict[str, bytes]:
-    """Return the content of a package's regular files whose path (without "./") is `wanted`.
-
-    Raises:
-        MissingPrerequisite: dpkg-deb is not installed.
-        ImageError: the package is damaged.
-    """
+    """Return a package's regular files whose path (without "./") is `wanted`; ImageError: it is damaged."""
     argv = ("dpkg-deb", "--fsys-tarfile", str(deb))
     try:
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -179,11 +183,10 @@ def read_files(deb: Path, wanted: Callable[[str], object]) -> dict[str, bytes]:
     with process:
         try:
             files = _read_stream(process.stdout, wanted)
-        except (tarfile.TarError, EOFError) as error:
+        except BaseException as error:
             process.kill()
-            raise ImageError(f"{deb.name}: damaged package: {error}") from error
-        except BaseException:
-            process.kill()
+            if isinstance(error, tarfile.TarError | EOFError):
+                raise ImageError(f"{deb.name}: damaged package: {error}") from error
             raise
     if process.returncode != 0:
         raise ImageError(f"{deb.name}: damaged package: dpkg-deb ended with {process.returncode}")

@@ -118,11 +118,7 @@ def _write_boot_parts(path: Path, *, core: bytes, boot_image: bytes) -> None:
 
 
 class Tools:
-    """The programs of GRUB and mtools, unpacked into a directory.
-
-    Args:
-        directory: where to unpack them; the caller removes it.
-        debs: packages, including those of `LOADER_PACKAGES`.
+    """The programs of GRUB and mtools, unpacked from `debs` into a directory, which the caller removes.
 
     Raises:
         ImageError: a package is missing or damaged.
@@ -176,17 +172,13 @@ class Tools:
         linker = next(path / "ld-linux-x86-64.so.2" for path in libraries if (path / "libc.so.6").exists())
         search = ":".join(str(path) for path in libraries)
         argv = (str(linker), "--library-path", search, str(self._root / "usr/bin" / program), *arguments)
-        environment = {
-            "GCONV_PATH": str(libraries[1] / "gconv"),
-            "LC_ALL": "C",
-            "MTOOLSRC": "/dev/null",
-            "SOURCE_DATE_EPOCH": _TIME,
-            "TZ": "UTC",
-        }
-        _run(argv, environment=environment)
+        environment = {"GCONV_PATH": str(libraries[1] / "gconv"), "LC_ALL": "C", "TZ": "UTC"}
+        _run(argv, environment=environment | {"MTOOLSRC": "/dev/null", "SOURCE_DATE_EPOCH": _TIME})
 
 
 def _run(argv: tuple[str, ...], *, environment: Mapping[str, str] | None) -> None:
+    words = argv[:2] if argv[0] == "dpkg-deb" else argv[3:6]  # without the linker that starts it
+    shown = " ".join(Path(word).name for word in words)
     try:
         done = subprocess.run(
             argv,
@@ -199,12 +191,7 @@ def _run(argv: tuple[str, ...], *, environment: Mapping[str, str] | None) -> Non
     except FileNotFoundError as error:
         raise MissingPrerequisite(argv[0], remedy="apt-get install dpkg") from error
     except subprocess.TimeoutExpired as error:
-        raise ImageError(f"{_shown(argv)}: no end after {_BOUND_S:.0f} s") from error
+        raise ImageError(f"{shown}: no end after {_BOUND_S:.0f} s") from error
     if done.returncode != 0:
         lines = done.stderr.decode("utf-8", "replace").splitlines() or ["no message"]
-        raise ImageError(f"{_shown(argv)} failed: {lines[-1]}")
-
-
-def _shown(argv: tuple[str, ...]) -> str:
-    """Return the command for a message, without the linker that it was started through."""
-    return " ".join(Path(word).name for word in (argv[:2] if argv[0] == "dpkg-deb" else argv[3:6]))
+        raise ImageError(f"{shown} failed: {lines[-1]}")

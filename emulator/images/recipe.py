@@ -4,54 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from emulator.errors import ImageError, SpecError
-from emulator.images import cpio
 from emulator.images.catalog import CatalogEntry, data_directory
-from emulator.images.kernel import Module
-
-_BASE = 0x400000
-_HEADERS = 64 + 56
-_PATH = b"/dev/urandom\0"
-_CODE = b"".join(
-    (
-        bytes.fromhex("b802000000"),  # mov eax, 2: open
-        bytes.fromhex("488d3d22000000"),  # lea rdi, [rip + 34]: the path, behind the code
-        bytes.fromhex("be01000000"),  # mov esi, O_WRONLY
-        bytes.fromhex("0f05"),  # syscall
-        bytes.fromhex("89c7"),  # mov edi, eax: the descriptor, or a negative errno, which ioctl refuses
-        bytes.fromhex("be07520000"),  # mov esi, RNDRESEEDCRNG
-        bytes.fromhex("31d2"),  # xor edx, edx
-        bytes.fromhex("b810000000"),  # mov eax, 16: ioctl
-        bytes.fromhex("0f05"),  # syscall
-        bytes.fromhex("f7d8"),  # neg eax: 0, or the errno
-        bytes.fromhex("89c7"),  # mov edi, eax
-        bytes.fromhex("b83c000000"),  # mov eax, 60: exit
-        bytes.fromhex("0f05"),  # syscall
-    )
-)
-
-
-def make_reseed_program() -> bytes:
-    """Return a program that reseeds the guest's random numbers: RNDRESEEDCRNG on /dev/urandom.
-
-    It is a static x86-64 ELF that exits with 0, or with the errno of what failed.
-    """
-    body = _CODE + _PATH
-    size = _HEADERS + len(body)
-    header = struct.pack(
-        "<16sHHIQQQIHHHHHH",
-        *(b"\x7fELF\x02\x01\x01", 2, 62, 1),  # ET_EXEC, EM_X86_64
-        *(_BASE + _HEADERS, 64, 0, 0),  # the entry point; the program header follows; no sections
-        *(64, 56, 1, 64, 0, 0),
-    )
-    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, _BASE, _BASE, size, size, 0x1000)  # PT_LOAD, read and execute
-    return header + segment + body
-
+from emulator.kernel_files import cpio
+from emulator.kernel_files.modules import Module
+from emulator.machine.architectures.parts import Architecture, make_reseed_program
 
 # Part of every image's key: raise it when the builder makes different bytes from the same recipe.
 BUILDER = 3
@@ -71,7 +32,8 @@ class Recipe:
     """The guest's own files.
 
     Attributes:
-        files: content by path in the guest; `@IMAGE@` stands for the image's name.
+        files: content by path in the guest; `@IMAGE@` stands for the image's name, `@CONSOLE@` for its
+            serial console.
         modules: names of the modules to load, in order.
         menu: grub.cfg of an image with a disk; `@RELEASE@` stands for the kernel's release.
     """
@@ -80,12 +42,15 @@ class Recipe:
     modules: tuple[str, ...]
     menu: bytes = b""
 
+    def modules_for(self, architecture: Architecture) -> tuple[str, ...]:
+        """Return the names of the modules to load on an architecture."""
+        return (*self.modules, *architecture.modules)
+
     def digest(self, entry: CatalogEntry) -> str:
         """Return the key of the image that `entry` and this recipe make: 64 hexadecimal digits."""
-        state = hashlib.sha256(
-            f"{BUILDER} {entry.name} {entry.suite} {entry.flavour} {entry.kernel}".encode()
-        )
-        state.update(" ".join(self.modules).encode())
+        what = f"{BUILDER} {entry.name} {entry.suite} {entry.flavour} {entry.kernel}"
+        state = hashlib.sha256(what.encode())
+        state.update(" ".join((entry.architecture, *self.modules_for(entry.runs_on))).encode())
         for path in sorted(self.files):
             state.update(b"\0%s\0%d\0" % (path.encode(), len(self.files[path])) + self.files[path])
         if entry.disk:
@@ -99,23 +64,22 @@ def load_recipe(directory: Path | None = None) -> Recipe:
     directory = base / "linux"
     try:
         menu = (base / "grub" / "grub.cfg").read_bytes()
-        modules = _module_names((directory / "modules.txt").read_text(encoding="utf-8"))
+        lines = (directory / "modules.txt").read_text(encoding="utf-8").splitlines()
         paths = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != "modules.txt")
         files = {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
     except OSError as error:
         raise SpecError(f"{directory}: no guest recipe: {error.strerror}") from error
-    return Recipe(files=files, modules=modules, menu=menu)
+    names = (line.partition("#")[0].strip() for line in lines)
+    return Recipe(files=files, modules=tuple(filter(None, names)), menu=menu)
 
 
 def guest_nodes(
-    recipe: Recipe, *, image: str, busybox: bytes, modules: Iterable[Module], spin: bytes | None
+    recipe: Recipe, entry: CatalogEntry, *, busybox: bytes, modules: Iterable[Module], spin: bytes | None
 ) -> list[cpio.Node]:
-    """Return the content of the initramfs of `image`, whose guest has that host name too.
+    """Return the content of the initramfs of an image, whose guest has that host name too.
 
-    `busybox` is a static one, `modules` are in loading order, and `spin` hangs a processor if it is there.
-
-    Raises:
-        ImageError: the busybox lacks a program that the guest needs.
+    `busybox` is a static one (ImageError if it lacks what the guest needs), `modules` are in loading order,
+    and `spin` hangs a processor if it is there.
     """
     loaded = list(modules)
     return [
@@ -124,10 +88,10 @@ def guest_nodes(
         cpio.character_device("dev/console", 5, 1),
         cpio.symlink("sbin", "bin"),
         cpio.symlink("usr", "."),
-        *(_own_file(path, data, image) for path, data in recipe.files.items()),
+        *(_own_file(path, data, entry) for path, data in recipe.files.items()),
         cpio.file("bin/busybox", silence_cursor_query(busybox), 0o755),
         *(cpio.symlink(f"bin/{name}", "busybox") for name in find_applets(busybox) if name != "busybox"),
-        cpio.file("bin/reseed", make_reseed_program(), 0o755),
+        cpio.file("bin/reseed", make_reseed_program(entry.runs_on.code), 0o755),
         *(cpio.file(f"lib/modules/{module.name}.ko", module.data) for module in loaded),
         cpio.file("lib/modules/order", "".join(f"{module.name}\n" for module in loaded).encode()),
         *(() if spin is None else (cpio.file("lib/modules/spin.ko", spin),)),
@@ -169,11 +133,9 @@ def silence_cursor_query(busybox: bytes) -> bytes:
     return busybox.replace(b"\x1b[6n\0", b"\0[6n\0")
 
 
-def _module_names(text: str) -> tuple[str, ...]:
-    names = (line.partition("#")[0].strip() for line in text.splitlines())
-    return tuple(name for name in names if name)
-
-
-def _own_file(path: str, data: bytes, image: str) -> cpio.Node:
+def _own_file(path: str, data: bytes, entry: CatalogEntry) -> cpio.Node:
     mode = 0o755 if path.startswith(_EXECUTABLE) else 0o600 if path in _PRIVATE else 0o644
-    return cpio.file(path, data.replace(b"@IMAGE@", image.encode()), mode)
+    words = {b"@IMAGE@": entry.name.encode(), b"@CONSOLE@": entry.runs_on.console.encode()}
+    for word, text in words.items():
+        data = data.replace(word, text)
+    return cpio.file(path, data, mode)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from emulator import places
@@ -23,17 +24,17 @@ from emulator.images.catalog import Catalog, CatalogEntry, load_catalog
 from emulator.images.image import (
     DISK,
     Image,
-    Manifest,
     Package,
     Progress,
     find_wrong_files,
     hash_file,
-    image_of,
     is_sealed,
-    read_manifest,
+    read_image,
     seal,
 )
 from emulator.images.recipe import Recipe, load_recipe
+from emulator.program import called
+from emulator.work import tell_work, working
 
 _LOCK_BOUND_S = 900.0
 _KEY_LENGTH = 16
@@ -70,11 +71,11 @@ class ImageStore:
     def ensure(self, name: str, progress: Progress | None = None, *, rebuild: bool = False) -> Image:
         """Return the image; it is built first if it is not there, or if its manifest is damaged.
 
-        Once built, no network is needed.
+        Once built, no network is needed. A build is told as work (`emulator.work`).
 
         Args:
             name: of an image in the catalog.
-            progress: is told the stage and the fraction done, 0 to 1.
+            progress: is told the stage and the fraction done, 0 to 1, instead.
             rebuild: whether to build even if it is there, from the packages that it was built from.
 
         Raises:
@@ -83,40 +84,36 @@ class ImageStore:
             MissingPrerequisite: a program or the archive's keys are missing.
         """
         entry = self.catalog.entry(name)
-        report = progress or (lambda _stage, _fraction: None)
         if rebuild or not self._is_built(name):
-            with self._lock():
+            what = f"image {name}"
+            with working(what, "building"), self._lock():
                 # Another process may have built it while this one waited for the lock.
                 if rebuild or not self._is_built(name):
-                    self._build(entry, report)
+                    self._build(entry, progress or partial(tell_work, what))
         image = self.open(name)
-        report("ready", 1.0)
+        if progress:
+            progress("ready", 1.0)
         return image
 
     def open(self, name: str) -> Image:
-        """Return the image; if a file was changed, it is refused.
-
-        Raises:
-            SpecError: no such image in the catalog.
-            ImageError: it is not built, or a file was changed; the text says what to do.
-        """
+        """Return the image; ImageError, which says what to do: it is not built, or a file was changed."""
         directory = self.directory(name)
         if not directory.is_dir():
-            raise ImageError(f"image {name} is not built; run: ttylab images build {name}")
-        remedy = f"run: ttylab images build --rebuild {name}"
+            raise ImageError(f"image {name} is not built; run: {called('images', 'build', name)}")
+        remedy = f"run: {called('images', 'build', '--rebuild', name)}"
         if problem := self.damaged().get(name):
             raise ImageError(f"image {name}: {problem}; {remedy}")
         try:
-            manifest = read_manifest(directory)
+            image = read_image(directory)
             if not is_sealed(directory):
-                problems = find_wrong_files(manifest, directory)
+                problems = find_wrong_files(image)
                 if problems:
                     raise ImageError(f"image {name} is damaged: {problems[0]}; {remedy}")
                 with suppress(FileError):  # a store that is shared read-only is hashed on every open
                     seal(directory)
         except OSError as error:
             raise ImageError(f"image {name}: {error.filename}: {error.strerror}; {remedy}") from error
-        return image_of(manifest, directory)
+        return image
 
     def verify(self, name: str) -> list[str]:
         """Read every byte again, and return what is wrong; raises SpecError for an unknown image."""
@@ -124,18 +121,17 @@ class ImageStore:
         if not directory.is_dir():
             return [f"{name}: not built"]
         try:
-            manifest = read_manifest(directory)
+            image = read_image(directory)
         except ImageError as error:
             return [f"{name}: {error}"]
-        debs = [(self.root / POOL / package.file_name, package.sha256) for package in manifest.packages]
+        debs = [(self._deb(package), package.sha256) for package in image.packages]
         changed = [path for path, digest in debs if path.is_file() and hash_file(path) != digest]
-        problems = find_wrong_files(manifest, directory) + [f"{path} is not the package" for path in changed]
+        problems = find_wrong_files(image) + [f"{path} is not the package" for path in changed]
         return [f"{name}: {problem}" for problem in problems]
 
     def list(self) -> tuple[Image, ...]:
         """Return the built images of the catalog, sorted by name, without checking their content."""
-        directories = [self.directory(name) for name in self.catalog.names]
-        return tuple(image_of(manifest, path) for path, manifest in _readable(directories))
+        return tuple(_readable(self.directory(name) for name in self.catalog.names))
 
     def damaged(self) -> Mapping[str, str]:
         """Return why the manifest of an image that was built can't be read, with its path, by name."""
@@ -143,7 +139,7 @@ class ImageStore:
         for name in self.catalog.names:
             try:
                 if self.directory(name).is_dir():
-                    read_manifest(self.directory(name))
+                    read_image(self.directory(name))
             except (ImageError, OSError) as error:
                 found[name] = str(error).splitlines()[0]
         return found
@@ -161,7 +157,7 @@ class ImageStore:
         if not self.root.is_dir():
             return ()
         with self._lock():
-            needed = {self._deb(package) for _, manifest in _readable(kept) for package in manifest.packages}
+            needed = {self._deb(package) for image in _readable(kept) for package in image.packages}
             needed |= {path for path in kept if path.is_dir()}
             doomed = tuple(path for path in sorted(self.root.glob("*/*")) if path not in needed)
             for path in doomed:
@@ -222,31 +218,27 @@ class ImageStore:
         with _as_image_error(entry.name):
             for leftover in self._leftovers():  # of builds that were killed: we hold the lock
                 _remove(leftover)
-            debs = self._packages(entry, progress)
+            debs: Sequence[tuple[Package, Path]] = [
+                (one, self._deb(one)) for one in self._known_packages(entry)
+            ]
+            debs = debs or self._fetch(entry, self.root / POOL, progress)
         with staged_tree(target) as made, _as_image_error(entry.name):
             build_image(entry, self._recipe, debs=debs, directory=made, progress=progress)
             seal(made)
-
-    def _packages(self, entry: CatalogEntry, progress: Progress) -> Sequence[tuple[Package, Path]]:
-        if known := self._known_packages(entry):
-            return [(package, self._deb(package)) for package in known]
-        return self._fetch(entry, self.root / POOL, progress)
 
     def _known_packages(self, entry: CatalogEntry) -> tuple[Package, ...]:
         """Return the packages of an earlier build of this image, if all of them are still in the pool.
 
         So a changed recipe needs no network, and does not by itself move to a newer kernel.
         """
-        wanted = (entry.suite, entry.flavour, entry.kernel, entry.disk)
-        for _, manifest in _readable(sorted((self.root / entry.name).glob("*"))):
-            built = (manifest.suite, manifest.flavour, manifest.kernel_request, DISK in manifest.files)
-            if built == wanted and self._in_pool(manifest.packages):
-                return manifest.packages
+        wanted = (entry.suite, entry.flavour, entry.architecture, entry.kernel, entry.disk)
+        for image in _readable(sorted((self.root / entry.name).glob("*"))):
+            kernel = (image.architecture.debian, image.kernel_request)
+            built = (image.suite, image.flavour, *kernel, DISK in image.files)
+            files = ((self._deb(package), package.sha256) for package in image.packages)
+            if built == wanted and all(path.is_file() and hash_file(path) == one for path, one in files):
+                return image.packages
         return ()
-
-    def _in_pool(self, packages: Iterable[Package]) -> bool:
-        files = [(self._deb(package), package.sha256) for package in packages]
-        return all(path.is_file() and hash_file(path) == digest for path, digest in files)
 
     def _deb(self, package: Package) -> Path:
         return self.root / POOL / package.file_name
@@ -267,13 +259,11 @@ def _as_image_error(image: str) -> Iterator[None]:
         raise ImageError(f"image {image} can't be built: {what}") from error
 
 
-def _readable(directories: Iterable[Path]) -> Iterator[tuple[Path, Manifest]]:
-    """Yield those directories that hold an image, with its manifest; damaged ones are left out."""
+def _readable(directories: Iterable[Path]) -> Iterator[Image]:
+    """Yield the images in those directories that hold one; damaged ones are left out."""
     for directory in directories:
-        try:
-            yield directory, read_manifest(directory)
-        except ImageError:
-            continue
+        with suppress(ImageError):
+            yield read_image(directory)
 
 
 def _remove(path: Path) -> None:

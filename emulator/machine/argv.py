@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from emulator.errors import SpecError
-from emulator.machine.spec import Device, DiskBus, MachineSpec, MachineType
+from emulator.machine.architectures.parts import AcceleratorName, QemuBoard
+from emulator.machine.spec import Device, DiskBus, MachineSpec
 
 CONSOLE_CHARDEV = "ttyS0"
-"""Id of the console's chardev, for QMP `chardev-send-break`."""
+"""Id of the console's chardev, whatever the guest calls it, for QMP `chardev-send-break`."""
 RAM = "ram0"
 """Id of the memory backend where RAM is a file; it names the RAM in a snapshot."""
 QBOOT = "qboot.rom"
@@ -31,7 +31,6 @@ TCG_CACHE_MIB = 128
 """MiB for translated code: with 16 a boot takes 4.5 s, with 64 or more 3.2 s (docs/facts/qemu.md 2)."""
 
 _VERSION = re.compile(r"QEMU emulator version (\d+)\.(\d+)\.(\d+)")
-_CX16_MEASURED_GOOD = (10, 0)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -54,12 +53,7 @@ class QemuVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirmwareFiles:
-    """UEFI firmware on the host.
-
-    Attributes:
-        code: the firmware, shared and read only.
-        vars_template: the empty variable store, which each machine gets a copy of.
-    """
+    """UEFI on the host: its code, shared, and the empty variable store, of which each machine gets a copy."""
 
     code: Path
     vars_template: Path
@@ -67,12 +61,7 @@ class FirmwareFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RamFile:
-    """A file that is the guest's RAM.
-
-    Attributes:
-        path: absolute path; QEMU makes a file that is missing.
-        shared: whether the guest's writes go into the file; otherwise they stay private to the process.
-    """
+    """A file that is the guest's RAM, made if missing; unless `shared` the guest's writes stay out of it."""
 
     path: Path
     shared: bool
@@ -107,23 +96,11 @@ class Wiring:
     tpm_fd: int | None = None
 
 
-def cpu_model(version: QemuVersion, accelerator: Literal["tcg", "kvm"]) -> str:
-    """Return the CPU, as `-cpu` names it, that is known to run every guest.
-
-    svm is masked so that kvm_amd stays out of the guest. cx16 is masked where TCG breaks cmpxchg16b, with
-    which kernels from 6.12 on oops (a lab fault): 6 of 30 boots of 6.12 failed under QEMU 7.2, none of 30
-    under 10.0 and 11 (docs/facts/qemu.md 2). Versions in between were not measured and are treated like 7.2.
-    """
-    if accelerator == "kvm":
-        return "host"
-    return "qemu64,-svm" if (version.major, version.minor) >= _CX16_MEASURED_GOOD else "qemu64,-svm,-cx16"
-
-
 def build_argv(
     spec: MachineSpec,
     *,
     qemu: Path | str,
-    accelerator: Literal["tcg", "kvm"],
+    accelerator: AcceleratorName,
     wiring: Wiring,
     version: QemuVersion,
     firmware: FirmwareFiles | None = None,
@@ -161,6 +138,7 @@ def build_argv(
         *(w for name, text in spec.fw_cfg for w in ("-fw_cfg", f"name={name},string={escaped(text)}")),
         *_kernel(spec, tsc_khz=tsc_khz if accelerator == "tcg" else None),
         *(("-incoming", "defer") if wiring.incoming else ()),
+        *spec.args,
     )
 
 
@@ -188,16 +166,10 @@ def _check_wiring(spec: MachineSpec, wiring: Wiring, *, firmware: FirmwareFiles 
 
 
 def _board(spec: MachineSpec, ram: RamFile | None) -> tuple[str, ...]:
-    board = str(spec.machine)
-    if spec.machine is MachineType.MICROVM:
-        # With ACPI the board says "hardware reduced", so Linux ignores the PIT, and under TCG no timer
-        # is left: stock kernels hang after "Unable to calibrate against PIT" (QEMU 7.2, 6.1).
-        board += ",acpi=off"
+    board = spec.board.words
     if spec.firmware_on_serial:
         # Only then do SeaBIOS and early GRUB print on serial (docs/facts/qemu.md 2).
         board += ",graphics=off"
-    # VGA stays although nobody watches it: `screendump` takes the guest's real screen from it.
-    screen = () if spec.machine is MachineType.MICROVM else ("-vga", "std", "-boot", "menu=off")
     return (
         *("-name", f"guest={spec.name},debug-threads=on"),
         *("-S", "-nodefaults", "-no-user-config"),
@@ -207,7 +179,7 @@ def _board(spec: MachineSpec, ram: RamFile | None) -> tuple[str, ...]:
         *("-smp", str(spec.vcpus)),
         *("-rtc", "base=utc"),
         *("-display", "none"),
-        *screen,
+        *spec.board.screen,
     )
 
 
@@ -216,18 +188,16 @@ def _memory(spec: MachineSpec, ram: RamFile | None) -> tuple[str, ...]:
     if ram is None:
         return size
     share = "on" if ram.shared else "off"
-    backend = f"memory-backend-file,id={RAM},size={spec.memory_mib}M,share={share}"
-    return (
-        *size,
-        *("-object", f"{backend},mem-path={escaped(ram.path)}"),
-        *("-machine", f"memory-backend={RAM}"),  # adds to the first -machine
+    backend = (
+        f"memory-backend-file,id={RAM},size={spec.memory_mib}M,share={share},mem-path={escaped(ram.path)}"
     )
+    return (*size, "-object", backend, "-machine", f"memory-backend={RAM}")  # adds to the first -machine
 
 
-def _processor(
-    spec: MachineSpec, *, accelerator: Literal["tcg", "kvm"], version: QemuVersion
-) -> tuple[str, ...]:
-    model = cpu_model(version, accelerator) if spec.windows is None else WINDOWS_CPUS[accelerator]
+def _processor(spec: MachineSpec, *, accelerator: AcceleratorName, version: QemuVersion) -> tuple[str, ...]:
+    model = WINDOWS_CPUS[accelerator]
+    if spec.windows is None:
+        model = spec.architecture.cpu((version.major, version.minor), accelerator)
     # One thread for all vCPUs: a boot with 2 costs 2.5 CPU s, 6.2 with thread=multi (docs/facts/qemu.md 2).
     accel = "kvm" if accelerator == "kvm" else f"tcg,thread=single,tb-size={TCG_CACHE_MIB}"
     seed = () if spec.seed is None else ("-seed", str(spec.seed))
@@ -269,15 +239,15 @@ def _firmware(wiring: Wiring, firmware: FirmwareFiles | None) -> tuple[str, ...]
 
 
 def _devices(spec: MachineSpec) -> tuple[str, ...]:
-    if spec.machine is MachineType.MICROVM:
-        return ("-device", "i8042")  # the other boards have a keyboard built in
+    if not spec.board.has_pci:
+        return spec.board.parts
     # rng-builtin obeys -seed and opens no file of the host.
-    words = ["-object", "rng-builtin,id=rng0", "-device", "virtio-rng-pci,rng=rng0"]
+    words = ["-object", "rng-builtin,id=rng0", "-device", "virtio-rng-pci,rng=rng0", *spec.board.parts]
     if spec.generation_id:
         words += ["-device", "vmgenid,guid=auto"]
     if Device.PVPANIC in spec.devices:
         # By default QEMU ends when the guest panics, before the panic's text is out (docs/facts/qemu.md 4).
-        words += ["-device", "pvpanic", "-action", "panic=none"]
+        words += ["-device", spec.board.pvpanic, "-action", "panic=none"]
     if Device.I6300ESB in spec.devices:
         words += ["-device", "i6300esb", "-action", f"watchdog={spec.watchdog_action}"]
     return tuple(words)
@@ -286,6 +256,7 @@ def _devices(spec: MachineSpec) -> tuple[str, ...]:
 def _disk(spec: MachineSpec, *, index: int) -> tuple[str, ...]:
     disk = spec.disks[index]
     drive = f"if=none,id=disk{index},format={disk.format},file={escaped(disk.path)}"
+    drive += f",size={disk.size}" if disk.size is not None else ""
     drive += ",readonly=on" if disk.read_only else ""
     drive += ",snapshot=on" if disk.discard_writes else ""
     # What QEMU has written survives its death. If each write waited for the host's disk as well, a BIOS that
@@ -294,7 +265,7 @@ def _disk(spec: MachineSpec, *, index: int) -> tuple[str, ...]:
     device = "virtio-blk-pci"
     if disk.bus is DiskBus.SATA:
         before = sum(other.bus is DiskBus.SATA for other in spec.disks[:index])
-        device = f"ide-hd,{sata_place(spec.machine, before)}"
+        device = f"ide-hd,{sata_place(spec.board, before)}"
     # Windows' disks come before its CDs: an empty disk fails, then the CD is tried.
     place = "" if spec.windows is None else f",bootindex={index + 1}"
     return ("-drive", drive, "-device", f"{device},drive=disk{index}{place}")
@@ -318,7 +289,7 @@ def _windows(spec: MachineSpec, wiring: Wiring) -> tuple[str, ...]:
     first = sum(disk.bus is DiskBus.SATA for disk in spec.disks)
     for number, path in enumerate(spec.windows.cdroms):
         words += ["-drive", f"if=none,id=cd{number},media=cdrom,readonly=on,format=raw,file={escaped(path)}"]
-        place = f"{sata_place(spec.machine, first + number)},drive=cd{number}"
+        place = f"{sata_place(spec.board, first + number)},drive=cd{number}"
         words += ["-device", f"ide-cd,{place},bootindex={len(spec.disks) + 1 + number}"]
     for path in spec.windows.acpi_tables:
         words += ["-acpitable", f"file={escaped(path)}"]
@@ -334,9 +305,9 @@ def _log(chardev: str, path: Path | None) -> tuple[str, str]:
     return ("-chardev", f"file,id={chardev},path={escaped(str(path))},append=on")
 
 
-def sata_place(machine: MachineType, number: int) -> str:
-    """Return where SATA device `number`, from 0, goes: PC's IDE has two per channel, Q35's AHCI one."""
-    channel, unit = (number, 0) if machine is MachineType.Q35 else divmod(number, 2)
+def sata_place(board: QemuBoard, number: int) -> str:
+    """Return where SATA device `number`, from 0, goes: PC's IDE has two per channel, AHCI one."""
+    channel, unit = divmod(number, board.sata)
     return f"bus=ide.{channel},unit={unit}"
 
 

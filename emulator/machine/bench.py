@@ -13,15 +13,14 @@ from typing import Self, TypeVar
 
 from emulator.clock import Clock, utc_now
 from emulator.console.links import CONSOLE_SOCKET, CONTROL_SOCKET
-from emulator.console.transcript import DirectorySink, Transcript
+from emulator.console.transcript import DirectorySink
 from emulator.errors import LabError
 from emulator.files import make_private_directory, write_json
 from emulator.machine.argv import FirmwareFiles, RamFile
-from emulator.machine.disk_files import require_own_files
 from emulator.machine.ledger import Entry, Ledger
-from emulator.machine.power import Launch, Origin
+from emulator.machine.power import Origin
 from emulator.machine.probe import Choice, choose_accelerator
-from emulator.machine.process import Identity
+from emulator.machine.process import Identity, Launch
 from emulator.machine.qemu_binary import QemuBinary, find_firmware, find_qemu, open_private_vars
 from emulator.machine.qmp import LoopThread
 from emulator.machine.run_dir import ARGV_FILE, make_temp_dir, remove_temp_dir, temp_dir_path
@@ -49,7 +48,12 @@ class Teardown:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        failures = self._undo()
+        failures: list[BaseException] = []
+        while self._steps:
+            try:
+                self._steps.pop()()
+            except BaseException as caught:  # noqa: BLE001  # a second Ctrl-C must not skip the other steps
+                failures.append(caught)
         if error is not None:
             for failure in failures:
                 error.add_note(f"{self._what} also failed: {type(failure).__name__}: {failure}")
@@ -67,15 +71,6 @@ class Teardown:
         value = manager.__enter__()
         self.push(lambda: manager.__exit__(None, None, None))
         return value
-
-    def _undo(self) -> list[BaseException]:
-        failures: list[BaseException] = []
-        while self._steps:
-            try:
-                self._steps.pop()()
-            except BaseException as failure:  # noqa: BLE001  # a second Ctrl-C must not skip the other steps
-                failures.append(failure)
-        return failures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,41 +133,29 @@ class Bench:
         write_json(self.run_dir / ARGV_FILE, facts)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
-    """What the caller of `open_machine` chose; None takes what the host has."""
-
-    run_dir: Path
-    qemu: QemuBinary | None
-    accelerator: Choice | None
-    clock: Clock
-    label: str
-    keep: int | None
-    transcript: Transcript | None
-    asked: MachineSpec
-    ram: RamFile | None = None
-    origin: Origin | None = None
-
-
-def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench:
-    """Make all that a machine needs; `teardown` undoes it.
-
-    Raises:
-        SpecError: a file of the machine is none that a guest may have.
-        MissingPrerequisite: QEMU, its firmware or swtpm is not installed.
-        LabError: a directory or the ledger can't be written.
-    """
-    require_own_files(opening.asked)
-    qemu = opening.qemu or find_qemu()
-    accelerator = opening.accelerator or choose_accelerator(
-        spec.accelerator, qemu=qemu, machine=spec.machine, clock=opening.clock
+def open_bench(
+    spec: MachineSpec,
+    teardown: Teardown,
+    *,
+    run_dir: Path,
+    label: str,
+    qemu: QemuBinary | None,
+    accelerator: Choice | None,
+    clock: Clock,
+    ram: RamFile | None,
+    origin: Origin | None,
+) -> Bench:
+    """Make all that a machine needs, for `teardown` to undo; arguments and errors are `open_machine`'s."""
+    qemu = qemu or find_qemu(spec.qemu, architecture=spec.architecture)
+    accelerator = accelerator or choose_accelerator(
+        spec.accelerator, qemu=qemu, machine=spec.machine, clock=clock
     )
     firmware = find_firmware(spec.firmware)
-    if firmware is not None and opening.origin is not None and opening.origin.vars_file is not None:
-        firmware = replace(firmware, vars_template=opening.origin.vars_file)
-    run_dir = make_private_directory(opening.run_dir, users=True).resolve()
+    if firmware is not None and origin is not None and origin.vars_file is not None:
+        firmware = replace(firmware, vars_template=origin.vars_file)
+    run_dir = make_private_directory(run_dir, users=True).resolve()
     ledger = Ledger()
-    entry = _new_entry(spec, run_dir=run_dir, label=opening.label)
+    entry = _new_entry(spec, run_dir=run_dir, label=label)
     teardown.push(lambda: _forget(ledger, entry))
     ledger.write(entry)
     make_temp_dir(Path(entry.temp_dir))
@@ -185,13 +168,13 @@ def open_bench(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Bench
         accelerator=accelerator,
         firmware=firmware,
         vars_file=vars_file,
-        clock=opening.clock,
+        clock=clock,
         run_dir=run_dir,
         loop=loop,
         ledger=ledger,
         entry=entry,
-        ram=opening.ram,
-        origin=opening.origin,
+        ram=ram,
+        origin=origin,
         tpm=tpm,
     )
 
@@ -221,7 +204,7 @@ def _open_vars(firmware: FirmwareFiles, teardown: Teardown, directory: Path) -> 
     try:
         return teardown.enter(open_private_vars(firmware, run_dir=directory))
     except OSError as error:
-        raise LabError(f"variable store of OVMF in {directory}: {error.strerror}") from error
+        raise LabError(f"variable store of UEFI in {directory}: {error.strerror}") from error
 
 
 def _forget(ledger: Ledger, entry: Entry) -> None:

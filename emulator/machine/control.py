@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 from emulator.clock import Deadline
 from emulator.console.channel import require_key
-from emulator.console.marks import MarkKind
+from emulator.console.marks import REFUSED, MarkKind
 from emulator.console.transcript import Transcript
 from emulator.errors import EmulatorError, SpecError
-from emulator.machine.spec import Device, MachineSpec, MachineType
+from emulator.machine.spec import Device, MachineSpec
 
 
 class Capability(StrEnum):
@@ -23,7 +23,7 @@ class Capability(StrEnum):
     """To Linux an injected NMI is an unknown one. microvm has no port 0x61: Linux reads ff there, says "PCI
     system error (SERR)", and obeys panic_on_unrecovered_nmi but not unknown_nmi_panic."""
     SERIAL_BREAK = "serial_break"
-    """`chardev-send-break` reaches the guest's ttyS0."""
+    """`chardev-send-break` reaches the guest's console."""
     KEYBOARD = "keyboard"
     """`send-key` reaches the guest, and so does its SysRq."""
     RESET = "reset"
@@ -44,20 +44,6 @@ class Capability(StrEnum):
     """The guest has a virtio port for bulk output."""
 
 
-_EVERY_BOARD = frozenset(
-    {
-        Capability.NMI,
-        Capability.SERIAL_BREAK,
-        Capability.KEYBOARD,
-        Capability.RESET,
-        Capability.POWER_CYCLE,
-    }
-)
-_BOARDS_WITH_ACPI = frozenset(
-    {Capability.UNKNOWN_NMI, Capability.POWER_BUTTON, Capability.SOFT_OFF, Capability.SCREEN}
-)
-
-
 def capabilities(spec: MachineSpec) -> frozenset[Capability]:
     """Return what can be done to a machine of this spec; the guest may still ignore it."""
     optional = {
@@ -65,8 +51,13 @@ def capabilities(spec: MachineSpec) -> frozenset[Capability]:
         Capability.PANIC_EVENT: Device.PVPANIC in spec.devices,
         Capability.BULK_CONSOLE: spec.bulk_console,
     }
-    board = frozenset() if spec.machine is MachineType.MICROVM else _BOARDS_WITH_ACPI
-    return _EVERY_BOARD | board | {name for name, present in optional.items() if present}
+    absent = {name for name, present in optional.items() if not present}
+    return frozenset(Capability) - absent - set(lacks(spec))
+
+
+def lacks(spec: MachineSpec) -> Mapping[Capability, str]:
+    """Return what the board of this spec can't do at all, and why."""
+    return {Capability(name): why for name, why in spec.board.lacking(spec.firmware).items()}
 
 
 class Control(Protocol):
@@ -134,7 +125,7 @@ def answer_request(control: Control, transcript: Transcript, request: Mapping[st
     try:
         act(control, Deadline.after(REQUEST_S, transcript.clock))
     except EmulatorError as error:
-        transcript.mark(MarkKind.LAB, "request-failed", {"request": name, "error": str(error)})
+        transcript.mark(MarkKind.LAB, REFUSED, {"request": name, "error": str(error)})
         return {"ok": False, "error": str(error)}
     return {"ok": True}
 

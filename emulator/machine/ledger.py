@@ -113,8 +113,10 @@ class Ledger:
 
     def partial_files(self) -> tuple[Path, ...]:
         """Return half-written files whose writer is dead."""
-        paths = sorted(self.directory.glob(".*.partial"))
-        return tuple(path for path in paths if not _writer_lives(path))
+        pids = {path: path.name.split(".")[-2] for path in sorted(self.directory.glob(".*.partial"))}
+        return tuple(
+            path for path, pid in pids.items() if not (pid.isdigit() and Path("/proc", pid).exists())
+        )
 
 
 def list_machines(ledger: Ledger | None = None) -> tuple[Entry, ...]:
@@ -143,11 +145,6 @@ def _read(path: Path) -> Entry | Corrupt | None:
     if entry.id != path.stem:
         return Corrupt(path=path, reason=f"id is {entry.id!r}")
     return entry
-
-
-def _writer_lives(path: Path) -> bool:
-    pid = path.name.split(".")[-2]
-    return pid.isdigit() and (Path("/proc") / pid).exists()
 
 
 KILL_WAIT_S = 5.0
@@ -179,17 +176,21 @@ def collect_garbage(ledger: Ledger | None = None, *, dry_run: bool = False) -> t
     """
     book = ledger or Ledger()
     garbage = [one for one in book.read() if isinstance(one, Corrupt) or not one.owner.alive()]
-    collected = [_collect(book, one, dry_run=dry_run) for one in garbage]
-    collected += [
-        _remove_file(path, problem="half-written", dry_run=dry_run) for path in book.partial_files()
-    ]
-    return tuple(collected)
+    halves = (_remove_file(path, problem="half-written", dry_run=dry_run) for path in book.partial_files())
+    return (*(_collect(book, one, dry_run=dry_run) for one in garbage), *halves)
 
 
 def _collect(book: Ledger, one: Entry | Corrupt, *, dry_run: bool) -> Collected:
     if isinstance(one, Corrupt):
         return _remove_file(one.path, problem=f"corrupt entry: {one.reason}", dry_run=dry_run)
-    steps = _process_steps(one)
+    identity = one.qemu
+    if identity is None:
+        # The owner died between the spawn and the entry's update, but the child carries the id.
+        pid = find_marked(MARKER_VARIABLE, one.id)
+        identity = None if pid is None else Identity.of(pid)
+    steps: list[_Step] = []
+    if identity is not None and identity.alive():
+        steps.append((f"kill QEMU {identity.pid}", partial(_kill, identity)))
     if (temp_dir := Path(one.temp_dir)).is_dir() and one.temp_dir:  # an empty path is the directory we are in
         steps.append((f"remove {temp_dir}", lambda: remove_temp_dir(temp_dir)))
     acts, errors = _do(steps, dry_run=dry_run)
@@ -205,17 +206,6 @@ def _remove_file(path: Path, *, problem: str, dry_run: bool) -> Collected:
     remove = partial(shutil.rmtree, path) if is_tree else partial(path.unlink, missing_ok=True)
     acts, errors = _do([(f"remove {path}", remove)], dry_run=dry_run)
     return Collected(id=path.name, problem=problem, acts=tuple(acts), errors=tuple(errors))
-
-
-def _process_steps(entry: Entry) -> list[_Step]:
-    identity = entry.qemu
-    if identity is None:
-        # The owner died between the spawn and the entry's update, but the child carries the id.
-        pid = find_marked(MARKER_VARIABLE, entry.id)
-        identity = None if pid is None else Identity.of(pid)
-    if identity is None or not identity.alive():
-        return []
-    return [(f"kill QEMU {identity.pid}", partial(_kill, identity))]
 
 
 def _do(steps: list[_Step], *, dry_run: bool) -> tuple[list[str], list[str]]:

@@ -5,24 +5,27 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.channel import make_system_request
+from emulator.console.marks import MarkKind
 from emulator.console.pump import Console, open_console, open_socket_console
 from emulator.console.transcript import Transcript
 from emulator.errors import LabError, SnapshotError, StateError
 from emulator.machine.argv import CONSOLE_CHARDEV, RamFile, Wiring, build_argv
-from emulator.machine.bench import Bench, Opening, Teardown, open_bench
-from emulator.machine.control import Capability, answer_request, capabilities
+from emulator.machine.bench import Bench, Teardown, open_bench
+from emulator.machine.by_hand import answer
+from emulator.machine.control import Capability, capabilities
+from emulator.machine.disk_files import require_own_files
 from emulator.machine.firmware_start import await_firmware, is_stuck
 from emulator.machine.host import measure_tsc_khz
-from emulator.machine.power import FORKED, LAST_WORDS_S, Launch, MachineState, Origin, PowerCycle
+from emulator.machine.power import FORKED, LAST_WORDS_S, MachineState, Origin, PowerCycle
 from emulator.machine.probe import Choice
-from emulator.machine.process import Exit, Identity, stderr_tail
+from emulator.machine.process import Exit, Identity, Launch, stderr_tail
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.machine.run_dir import BULK_DIRECTORY, COM2_FILE, FIRMWARE_FILE, STDERR_FILE
 from emulator.machine.spec import MachineSpec
@@ -42,9 +45,10 @@ class Machine:
 
     Attributes:
         spec: what it is.
-        console: ttyS0; it outlives power cuts.
+        console: the serial one; it outlives power cuts.
         bulk: the virtio port of the latest power cycle, None without one.
         argv: the latest command line, empty before the first.
+        on_release: lets go of it, called from any thread; None unless it is held.
     """
 
     def __init__(self, spec: MachineSpec, bench: Bench, *, console: Console) -> None:
@@ -52,6 +56,7 @@ class Machine:
         self.console = console
         self.bulk: Console | None = None
         self.argv: tuple[str, ...] = ()
+        self.on_release: Callable[[], None] | None = None
         self._bench = bench
         self._origin = bench.origin
         self._cycle: PowerCycle | None = None
@@ -59,8 +64,6 @@ class Machine:
         self._bulk_stack = ExitStack()
         self._power = threading.RLock()
         self._closed = False
-
-    # -- what it is ----------------------------------------------------------------------------
 
     @property
     def id(self) -> str:
@@ -74,7 +77,7 @@ class Machine:
 
     @property
     def transcript(self) -> Transcript:
-        """All bytes both ways on ttyS0, and the marks."""
+        """All bytes both ways on the console, and the marks."""
         return self.console.transcript
 
     @property
@@ -104,6 +107,11 @@ class Machine:
     def spun_s(self) -> float:
         """CPU that QEMU has used since its firmware began, in seconds; 0 while it is off."""
         return 0.0 if self._cycle is None else max(0.0, self._cycle.spun_s)
+
+    @property
+    def stands_by_hand(self) -> bool:
+        """Whether its guest is stopped since somebody has reached into it: a debugger, a dump, a command."""
+        return self._cycle is not None and self._cycle.touched and self.state is MachineState.PAUSED
 
     @property
     def pid(self) -> int | None:
@@ -158,34 +166,21 @@ class Machine:
                     raise
 
     def power_off(self, deadline: Deadline) -> None:
-        """Cut the power; when this returns QEMU has ended and the transcript has its last bytes.
-
-        Raises:
-            StateError: it is off.
-            ControlError: the process survived even SIGKILL.
-        """
+        """Cut the power; QEMU's last bytes are in the transcript then. Raises StateError, ControlError."""
         with self._power:
             self._cycle_for("power_off").end(deadline)
 
     def close(self) -> None:
-        """Cut the power if it is on, and close the bulk console; calling it again does nothing.
-
-        Raises:
-            ControlError: the process survived even SIGKILL.
-        """
+        """Cut the power as `power_off` if it is on, and close the bulk console; again it does nothing."""
         with self._power, self._bulk_stack:
             self._closed = True
             if self._cycle is not None and not self._cycle.ended.is_set():
                 self._cycle.end(Deadline.after(CLOSE_S, self._bench.clock))
 
     def write_state(self, path: Path, deadline: Deadline) -> None:
-        """Write the paused guest's state to a new file, mode 0600; without RAM if that is in a file already.
+        """Write the paused guest's state to a new file, mode 0600, without RAM if that is in a file already.
 
-        Raises:
-            StateError: it is off.
-            ControlError: QEMU can't save this machine, and says why; no file is left.
-            MachineGone: QEMU ended; no file is left.
-            OSError: the file can't be made.
+        Raises as `PowerCycle.save`, StateError if it is off, OSError; no file is left then.
         """
         cycle, skips_ram = self._cycle_for("write_state"), self._bench.ram is not None
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -214,12 +209,11 @@ class Machine:
 
     def nmi(self, deadline: Deadline) -> None:
         """Raise a non-maskable interrupt on every CPU."""
-        self._act(Capability.NMI, "inject-nmi", deadline=deadline)
+        self._act(Capability.NMI, "inject-nmi", deadline)
 
     def send_break(self, deadline: Deadline) -> None:
-        """Send one BREAK on ttyS0; a byte typed in the last 2 ms swallows it (docs/facts/qemu.md 4)."""
-        arguments = {"id": CONSOLE_CHARDEV}
-        self._act(Capability.SERIAL_BREAK, "chardev-send-break", arguments, deadline=deadline)
+        """Send one BREAK on the console; a byte typed in the last 2 ms swallows it (docs/facts/qemu.md 4)."""
+        self._act(Capability.SERIAL_BREAK, "chardev-send-break", deadline, id=CONSOLE_CHARDEV)
 
     def sysrq(self, key: str, deadline: Deadline) -> None:
         """Make a magic system request with one key; errors are those of `make_system_request`."""
@@ -229,8 +223,8 @@ class Machine:
 
     def press_keys(self, keys: tuple[str, ...], deadline: Deadline) -> None:
         """Press keys together, named by QEMU's qcodes."""
-        arguments = {"keys": [{"type": "qcode", "data": key} for key in keys]}
-        self._act(Capability.KEYBOARD, "send-key", arguments, deadline=deadline)
+        names = [{"type": "qcode", "data": key} for key in keys]
+        self._act(Capability.KEYBOARD, "send-key", deadline, keys=names)
 
     def reset(self, deadline: Deadline) -> None:
         """Push the reset button, as soon as the firmware has shown itself; that takes FIRMWARE_S at most.
@@ -242,22 +236,16 @@ class Machine:
         await_firmware(self.transcript, deadline, runs=lambda: self.state is MachineState.RUNNING)
         with suppress(LabError):  # a guest that floods its console reads what was typed
             self.console.detach_far_end(deadline.sooner(DISCARD_S))
-        self._act(Capability.RESET, "system_reset", deadline=deadline)
+        self._act(Capability.RESET, "system_reset", deadline)
 
     def power_button(self, deadline: Deadline) -> None:
         """Push the power button, a request to the guest by ACPI."""
-        self._act(Capability.POWER_BUTTON, "system_powerdown", deadline=deadline)
+        self._act(Capability.POWER_BUTTON, "system_powerdown", deadline)
 
     def query(
         self, command: str, arguments: Mapping[str, object] | None = None, *, deadline: Deadline
     ) -> object:
-        """Execute a QMP command and return its result.
-
-        Raises:
-            StateError: it is off.
-            ControlError: QEMU refused, QMP is closed, or no answer came before the deadline.
-            MachineGone: QEMU ended before the answer.
-        """
+        """Execute a QMP command and return its result; raises StateError, or as `PowerCycle.execute`."""
         return self._cycle_for(command).execute(command, arguments, deadline=deadline)
 
     def screendump(self, path: Path, deadline: Deadline) -> None:
@@ -268,18 +256,14 @@ class Machine:
         kind = "png" if path.suffix == ".png" else "ppm"
         self.query("screendump", {"filename": str(path.resolve()), "format": kind}, deadline=deadline)
 
-    # -- inside --------------------------------------------------------------------------------
+    def touch(self, what: str) -> None:
+        """Mark what is about to be done by hand: a stop is then no fault. Raises StateError if it is off."""
+        self._cycle_for(what).touched = True
+        self.transcript.mark(MarkKind.STIMULUS, what, {"by": "control socket"})
 
-    def _act(
-        self,
-        capability: Capability,
-        command: str,
-        arguments: Mapping[str, object] | None = None,
-        *,
-        deadline: Deadline,
-    ) -> None:
+    def _act(self, capability: Capability, command: str, deadline: Deadline, **arguments: object) -> None:
         self._require(capability, command)
-        self.query(command, arguments, deadline=deadline)
+        self.query(command, arguments or None, deadline=deadline)
 
     def _require(self, capability: Capability, what: str) -> None:
         if capability not in self.capabilities:
@@ -307,7 +291,7 @@ class Machine:
             pass_fds=[fd for fd in (theirs.fileno(), bulk_fd, tpm_fd, state_fd) if fd is not None],
             stderr_path=self.run_dir / STDERR_FILE,
             marker=self.id,
-            begins=("started", {}) if origin is None else (FORKED, _fork_facts(origin)),
+            begins=("started", {}) if origin is None else (FORKED, origin.facts),
             huge_pages=self._bench.accelerator.accelerator == "kvm",  # TCG gains nothing from them
         )
         self._cycle = PowerCycle(
@@ -395,10 +379,7 @@ def _open_state(origin: Origin, stack: ExitStack) -> int:
     return fd
 
 
-def _fork_facts(origin: Origin) -> dict[str, object]:
-    return {"state": origin.key, "stage": origin.stage, "shared": list(origin.shared)}
-
-
+@contextmanager
 def open_machine(
     spec: MachineSpec,
     *,
@@ -413,22 +394,14 @@ def open_machine(
     ram: RamFile | None = None,
     origin: Origin | None = None,
     asked: MachineSpec | None = None,
-) -> AbstractContextManager[Machine]:
-    """Open a machine for the time of the `with`; afterwards only `run_dir` is left of it.
+) -> Iterator[Machine]:
+    """Open a machine for the time of the `with`; afterwards only `run_dir`, of mode 0700, is left of it.
 
-    Args:
-        spec: what it is.
-        run_dir: where transcript, argv and stderr go; made with mode 0700.
-        qemu: the program, by default the one on PATH.
-        accelerator: who executes guest code, by default what the probe chooses.
-        clock: where stamps come from.
-        label: what `ttylab attach` shows: a cell id, an image.
-        keep: how many bytes of the console stay readable, None keeps all (see `Transcript`).
-        transcript: an open one for the console to append to, instead of one in `run_dir`; it stays open.
-        start: whether to power it on; otherwise `power_on` does.
-        ram: a file for the guest's RAM, so that its state can be saved without copying RAM.
-        origin: a snapshot from which the first power cycle starts.
-        asked: the machine as its user asked for it, if `spec` has ttylab's overlays of its disks.
+    QEMU, what executes guest code and the clock are the host's by default; `label` is what `ttylab attach`
+    shows. The console keeps its last `keep` bytes readable, or all, and goes into `run_dir`, or on in an open
+    `transcript`. Without `start`, `power_on` starts it. `ram` is a file for the guest's RAM, which a snapshot
+    then need not copy; `origin` is a snapshot that the first power cycle starts from. `asked` is the machine
+    as its user asked for it, if `spec` has ttylab's overlays of its disks.
 
     Raises:
         SpecError: a guest may not have a file of the machine (`require_own_files`).
@@ -436,45 +409,41 @@ def open_machine(
         SnapshotError: `origin` can't be read, or comes with a `transcript`.
         LabError: a directory can't be made or written.
     """
-    opening = Opening(
-        run_dir=run_dir,
-        qemu=qemu,
-        accelerator=accelerator,
-        clock=clock,
-        label=label,
-        keep=keep,
-        transcript=transcript,
-        ram=ram,
-        origin=origin,
-        asked=asked or (spec if origin is None else origin.spec),
-    )
-    return _open(spec, opening, start=start)
-
-
-@contextmanager
-def _open(spec: MachineSpec, opening: Opening, *, start: bool) -> Iterator[Machine]:
-    if opening.origin is not None and opening.transcript is not None:
+    if origin is not None and transcript is not None:
         raise SnapshotError("a fork's transcript begins with its snapshot's, so it can't continue another")
+    require_own_files(asked or (spec if origin is None else origin.spec))
     with Teardown(f"closing machine {spec.name}") as teardown:
-        machine = _build(spec, teardown, opening)
+        bench = open_bench(
+            spec,
+            teardown,
+            run_dir=run_dir,
+            label=label,
+            qemu=qemu,
+            accelerator=accelerator,
+            clock=clock,
+            ram=ram,
+            origin=origin,
+        )
+        machine = _wire(spec, bench, teardown, keep=keep, transcript=transcript)
         if start:
-            machine.power_on(Deadline.after(START_S, opening.clock))
+            machine.power_on(Deadline.after(START_S, clock))
         yield machine
 
 
-def _build(spec: MachineSpec, teardown: Teardown, opening: Opening) -> Machine:
-    bench = open_bench(spec, teardown, opening)
-    console = teardown.enter(
-        open_console(
-            "ttyS0",
-            sink=bench.open_sink(bench.run_dir, console="ttyS0") if opening.transcript is None else None,
-            clock=bench.clock,
-            keep=opening.keep,
-            transcript=opening.transcript,
-            links_dir=bench.temp_dir,
-            on_control=lambda request: answer_request(machine, machine.transcript, request),
-        )
+def _wire(
+    spec: MachineSpec, bench: Bench, teardown: Teardown, *, keep: int | None, transcript: Transcript | None
+) -> Machine:
+    name = spec.architecture.console
+    opened = open_console(
+        name,
+        sink=bench.open_sink(bench.run_dir, console=name) if transcript is None else None,
+        clock=bench.clock,
+        keep=keep,
+        transcript=transcript,
+        links_dir=bench.temp_dir,
+        on_control=lambda request: answer(machine, request),
     )
+    console = teardown.enter(opened)
     if bench.origin is not None:
         console.transcript.continue_from(bench.origin.past)
     bench = replace(bench, entry=replace(bench.entry, console=str(console.endpoint.path)))

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import signal
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType
+from typing import Any
 
 from emulator.clock import Deadline
 from emulator.console.marks import STOPPED, MarkKind
 from emulator.console.transcript import Transcript
 from emulator.errors import ControlError, DeadlineExceeded, LabError, LaunchError, MachineGone
-from emulator.machine.process import Exit, QemuProcess, describe_state, judge_exit, read_stat
+from emulator.machine.process import Exit, Launch, QemuProcess, describe_state, judge_exit, read_stat
 from emulator.machine.qmp import LoopThread, QmpLink
 from emulator.machine.spec import MachineSpec
 
@@ -71,32 +70,10 @@ class Origin:
     past: Transcript
     shared: tuple[str, ...] = ()
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
-    """What it takes to spawn QEMU.
-
-    Attributes:
-        argv: the command line.
-        pass_fds: descriptors that it names.
-        stderr_path: where its stderr is appended.
-        marker: the machine's id.
-        begins: the mark of its start, and further facts for it.
-        huge_pages: whether it may have transparent huge pages.
-    """
-
-    argv: tuple[str, ...]
-    pass_fds: Sequence[int]
-    stderr_path: Path
-    marker: str
-    begins: tuple[str, Mapping[str, object]] = ("started", MappingProxyType({}))
-    huge_pages: bool = True
-
     @property
-    def sha256(self) -> str:
-        """Hash of the command line: of its words, each ended by a NUL."""
-        words = (word.encode("utf-8", "surrogateescape") + b"\0" for word in self.argv)
-        return hashlib.sha256(b"".join(words)).hexdigest()
+    def facts(self) -> Mapping[str, object]:
+        """What the mark of a fork tells."""
+        return {"state": self.key, "stage": self.stage, "shared": list(self.shared)}
 
 
 class PowerCycle:
@@ -110,6 +87,7 @@ class PowerCycle:
         state: what QEMU last said of the guest.
         exit: how it ended, None before.
         ended: set once it has ended, its last bytes are in the transcript and its mark is set.
+        touched: whether somebody has reached into the guest by hand, who may stop it too.
     """
 
     def __init__(
@@ -127,6 +105,7 @@ class PowerCycle:
         self.state = MachineState.OFF
         self.exit: Exit | None = None
         self.ended = threading.Event()
+        self.touched = False
         self._socket = qmp_socket
         self._link = QmpLink(qmp_socket, on_event=self._note_event)
         self._loop = loop
@@ -154,15 +133,8 @@ class PowerCycle:
         """CPU that QEMU has used since its firmware began, in seconds; 0 or less after its end."""
         return self._cpu_s() - self._began_cpu_s
 
-    # -- beginning -----------------------------------------------------------------------------
-
     def spawn(self, deadline: Deadline) -> int:
-        """Spawn QEMU, paused, and return its pid.
-
-        Raises:
-            LaunchError: the kernel refused; there is no process.
-            DeadlineExceeded: the machine's thread is stuck.
-        """
+        """Spawn QEMU, paused, and return its pid; LaunchError: there is no process, DeadlineExceeded."""
         return self._loop.run(self._spawn(), what="QEMU was not spawned", deadline=deadline)
 
     def greet(self, deadline: Deadline) -> None:
@@ -175,7 +147,10 @@ class PowerCycle:
             state = "" if isinstance(error, ControlError) else f", it is {describe_state(self._pid())}"
             refused = isinstance(error, ControlError) and self.ended.wait(REFUSAL_S)
             self.end(Deadline.after(0, deadline.clock))
-            raise self._launch_error("QEMU refused to start" if refused else f"{error}{state}") from error
+            code = None if self.exit is None else self.exit.code
+            stderr = b"" if self.process is None else self.process.stderr
+            reason = "QEMU refused to start" if refused else f"{error}{state}"
+            raise LaunchError(reason, argv=self.launch.argv, exit_code=code, stderr=stderr) from error
         except BaseException:
             self.end(Deadline.after(0, deadline.clock))
             raise
@@ -189,8 +164,10 @@ class PowerCycle:
             ControlError: QEMU refused, QMP is closed, or no answer came before the deadline.
             MachineGone: QEMU ended before the answer.
         """
+        return self._do(self._link.execute(command, arguments), command, deadline)
+
+    def _do(self, work: Coroutine[Any, Any, object], command: str, deadline: Deadline) -> object:
         try:
-            work = self._link.execute(command, arguments)
             return self._loop.run(work, what=f"QMP did not answer {command!r}", deadline=deadline)
         except DeadlineExceeded as error:
             pid = self._pid()
@@ -211,44 +188,40 @@ class PowerCycle:
         self._pauses = True  # until the next STOP, or RESUME if it is paused already
         self.execute("stop", deadline=deadline)
 
-    # -- snapshots --------------------------------------------------------------------------
-
     def load(self, fd: int, *, skips_ram: bool, deadline: Deadline) -> None:
         """Load a snapshot, perhaps without RAM, from `fd`, which QEMU inherited; the guest is paused then.
 
-        Raises:
-            ControlError: QEMU refused the snapshot or took too long.
-            MachineGone: it ended, as it does when the snapshot does not fit.
+        Raises ControlError if it took too long, and MachineGone, as QEMU ends when the snapshot does not fit.
         """
-        self._prepare_move(skips_ram=skips_ram, deadline=deadline)
-        self.execute("migrate-incoming", {"uri": f"fd:{fd}"}, deadline=deadline)
-        self._await_move("load the snapshot", deadline)
+        self._do(self._load(fd, skips_ram=skips_ram), "migrate-incoming", deadline)
+        self._require_moved("load the snapshot")
 
     def save(self, fd: int, *, skips_ram: bool, deadline: Deadline) -> None:
-        """Write the state of a paused guest, perhaps without RAM, to `fd`; the guest stays paused.
-
-        Raises:
-            ControlError: QEMU can't save this machine, and says why; or it took too long.
-            MachineGone: it ended.
-        """
-        self._prepare_move(skips_ram=skips_ram, deadline=deadline)
+        """Write the state of a guest, perhaps without RAM, to `fd`; it stays paused. Raises as `execute`."""
+        self._do(self._prepare_move(skips_ram=skips_ram), "migrate-set-capabilities", deadline)
         work = self._link.hand_over(fd, _STATE_FD)
         self._loop.run(work, what="QMP did not take the state's file", deadline=deadline)
         self.execute("migrate", {"uri": f"fd:{_STATE_FD}"}, deadline=deadline)
-        self._await_move("save the state", deadline)
-        self._await_rest(deadline)
-
-    def _prepare_move(self, *, skips_ram: bool, deadline: Deadline) -> None:
-        self._loop.run(self._forget_move(), what=_NO_ANSWER, deadline=deadline)
-        names = {"events": True, "x-ignore-shared": skips_ram}
-        wanted = [{"capability": name, "state": state} for name, state in names.items()]
-        self.execute("migrate-set-capabilities", {"capabilities": wanted}, deadline=deadline)
-
-    def _await_move(self, what: str, deadline: Deadline) -> None:
         try:
-            self._loop.run(self._wait_moved(), what=f"QEMU did not {what}", deadline=deadline)
+            self._loop.run(self._wait_moved(), what="QEMU did not save the state", deadline=deadline)
         except DeadlineExceeded as error:
             raise ControlError(f"{error}; QEMU is {describe_state(self._pid())}") from error
+        self._require_moved("save the state")
+        self._await_rest(deadline)
+
+    async def _load(self, fd: int, *, skips_ram: bool) -> None:
+        await self._prepare_move(skips_ram=skips_ram)
+        await self._link.execute("migrate-incoming", {"uri": f"fd:{fd}"})
+        await self._wait_moved()
+
+    async def _prepare_move(self, *, skips_ram: bool) -> None:
+        self._move = ""
+        self._moved.clear()
+        names = {"events": True, "x-ignore-shared": skips_ram}
+        wanted = [{"capability": name, "state": state} for name, state in names.items()]
+        await self._link.execute("migrate-set-capabilities", {"capabilities": wanted})
+
+    def _require_moved(self, what: str) -> None:
         if self._move != "completed" and self.ended.wait(LOST_GRACE_S) and self.exit is not None:
             raise MachineGone(f"QEMU could not {what}: {self.exit.reason}", exit_code=self.exit.code)
         if self._move != "completed":
@@ -263,8 +236,6 @@ class PowerCycle:
         while status == _FINISHING:
             answer = self.execute("query-status", deadline=deadline)
             status = answer.get("status") if isinstance(answer, Mapping) else None
-
-    # -- end -----------------------------------------------------------------------------------
 
     def end(self, deadline: Deadline) -> None:
         """End QEMU by `quit`, SIGTERM or SIGKILL, each with its own bound, and wait for the end.
@@ -312,17 +283,10 @@ class PowerCycle:
         stat = None if self.process is None else read_stat(self.process.pid)
         return stat is not None and stat.state in "Tt"
 
-    # -- on the loop ---------------------------------------------------------------------------
+    # -- on the loop
 
     async def _spawn(self) -> int:
-        launch = self.launch
-        self.process = QemuProcess.spawn(
-            launch.argv,
-            pass_fds=launch.pass_fds,
-            stderr_path=launch.stderr_path,
-            marker=launch.marker,
-            huge_pages=launch.huge_pages,
-        )
+        self.process = QemuProcess.spawn(self.launch)
         self.state = MachineState.PAUSED
         asyncio.get_running_loop().add_reader(self.process.pidfd, self._note_death, self.process.pidfd)
         for task in (self._finish(self.process), self._report_stops(self.process.pid)):
@@ -344,10 +308,6 @@ class PowerCycle:
         self._began_cpu_s = self._cpu_s()
         facts = {"pid": self._pid(), "argv_sha256": self.launch.sha256}
         self._transcript.mark(MarkKind.MACHINE, name, facts | dict(more))
-
-    async def _forget_move(self) -> None:
-        self._move = ""
-        self._moved.clear()
 
     async def _wait_moved(self) -> None:
         waits = {asyncio.create_task(event.wait()) for event in (self._moved, self._dead)}
@@ -420,7 +380,7 @@ class PowerCycle:
         elif name in _STATES:
             self.state = _STATES[name]
             self._transcript.mark(MarkKind.MACHINE, self.state.value)
-            if name == "STOP" and not self._pauses:
+            if name == "STOP" and not (self._pauses or self.touched):
                 self._mark_stopped(f"QEMU stopped the guest: {self._why}")
             self._pauses = False
 
@@ -432,19 +392,12 @@ class PowerCycle:
             detail["stderr"] = process.stderr.decode("utf-8", "backslashreplace")
         self._transcript.mark(MarkKind.MACHINE, "off" if how.expected else "gone", detail)
 
-    # -- inside --------------------------------------------------------------------------------
-
     def _cpu_s(self) -> float:
         stat = read_stat(self._pid())
         return 0.0 if stat is None else stat.cpu_s
 
     def _pid(self) -> int:
         return 0 if self.process is None else self.process.pid
-
-    def _launch_error(self, reason: str) -> LaunchError:
-        code = None if self.exit is None else self.exit.code
-        stderr = b"" if self.process is None else self.process.stderr
-        return LaunchError(reason, argv=self.launch.argv, exit_code=code, stderr=stderr)
 
 
 _NO_ANSWER = "the machine's thread did not answer"

@@ -1,8 +1,8 @@
 """Tell whether KVM runs guests, by running one.
 
 `/dev/kvm` proves nothing: it may open, make vCPUs, run firmware, and then hang every stock kernel
-(docs/facts/qemu.md 1). So our own ROM (`probe_rom/probe.S`) tries what a kernel needs, writes one letter per
-stage, and exits with code 33. The answer is kept for this boot of the host.
+(docs/facts/qemu.md 1). So our own ROM (for x86 `probe_rom/probe.S`) tries what a kernel needs, writes one
+letter per stage, and ends QEMU. The answer is kept for this boot of the host.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 from emulator import places
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.errors import FileError, MissingPrerequisite, SpecError
 from emulator.files import read_whole, write_whole
+from emulator.machine.architectures import ARCHITECTURES, architecture_of, board_of
+from emulator.machine.architectures.parts import AcceleratorName, TestProgram
 from emulator.machine.process import Finished, run_bounded
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.machine.spec import Accelerator, MachineType
@@ -33,7 +35,7 @@ class ProbeVerdict:
 
     Attributes:
         usable: whether guests run.
-        stages: the letters of the stages that worked, see `STAGES`.
+        stages: the letters of the stages that worked, see `TestProgram`.
         reason: one line for people.
         seconds: how long the probe took.
     """
@@ -46,12 +48,7 @@ class ProbeVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostIdentity:
-    """What KVM's behaviour depends on.
-
-    Attributes:
-        boot_id: changes with each boot of the host.
-        cpu_flags: features of its first CPU.
-    """
+    """What KVM's behaviour depends on: this boot of the host, and the features of its first CPU."""
 
     boot_id: str
     cpu_flags: str
@@ -96,47 +93,24 @@ def _file(cache_dir: Path, key: str) -> Path:
 BOUND_S = 1.8
 """How long KVM may take, QEMU's own start included, so that a probe ends within 2 s. TCG needs 0.05 s
 (QEMU 7.2); on a host with seven busy users QEMU once took more than 1 s to start."""
-EXIT_DONE = 33
-ROM_SIZE = 64 * 1024
-_HLT = b"\xf4"
-
-STAGES = {
-    "R": "real mode",
-    "P": "protected mode",
-    "L": "long mode with paging",
-    "X": "an exception through the IDT",
-    "T": "a timer interrupt",
-    "U": "ring 3",
-    "S": "a syscall",
-    "B": "sysret to ring 3",
-}
-"""What works once the ROM has written each letter, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The accelerator to use.
+    """The accelerator to use, and why, for the report."""
 
-    Attributes:
-        accelerator: for `build_argv`.
-        reason: why, for the report.
-    """
-
-    accelerator: Literal["tcg", "kvm"]
+    accelerator: AcceleratorName
     reason: str
 
 
-def rom_image(tail: bytes | None = None) -> bytes:
-    """Return the 64 KiB ROM: `tail` (default: the built probe) at its end, hlt before it."""
-    return (_built_rom() if tail is None else tail).rjust(ROM_SIZE, _HLT)
-
-
-def judge_probe(finished: Finished, *, seconds: float) -> ProbeVerdict:
+def judge_probe(
+    finished: Finished, *, seconds: float, test: TestProgram = ARCHITECTURES[0].test
+) -> ProbeVerdict:
     """Tell from what the ROM wrote, and how QEMU ended, whether guests run; pure."""
-    stages = "".join(letter for letter in finished.stdout.decode("latin-1") if letter in STAGES)
-    usable = finished.exit_code == EXIT_DONE and stages == "".join(STAGES)
-    failure = f"{_progress(stages)}: {_end_of(finished, seconds)}"
-    reason = "reached ring 3 and came back" if usable else failure
+    stages = "".join(letter for letter in finished.stdout.decode("latin-1") if letter in test.stages)
+    usable = finished.exit_code == test.exit_code and stages == "".join(test.stages)
+    failure = f"{_progress(stages, test.stages)}: {_end_of(finished, seconds)}"
+    reason = test.achieved if usable else failure
     return ProbeVerdict(usable=usable, stages=stages, reason=reason, seconds=seconds)
 
 
@@ -156,11 +130,15 @@ def probe_accelerator(
     Raises:
         OSError: no temporary file can be written, or `setpriv` is missing.
     """
-    if not os.access(kvm_device, os.R_OK | os.W_OK):
-        state = "not accessible to this user" if kvm_device.exists() else "absent"
-        return ProbeVerdict(usable=False, stages="", reason=f"{kvm_device} is {state}", seconds=0.0)
+    architecture, reason = architecture_of(machine), ""
+    if (here := platform.machine()) not in architecture.kernels:
+        reason = f"this host is {here}, the guest {architecture.name}"
+    elif not os.access(kvm_device, os.R_OK | os.W_OK):
+        reason = f"{kvm_device} is {'not accessible to this user' if kvm_device.exists() else 'absent'}"
+    if reason:
+        return ProbeVerdict(usable=False, stages="", reason=reason, seconds=0.0)
     identity = host or read_host_identity()
-    key = cache_key(identity, machine=machine, qemu=str(qemu.version), rom=_built_rom())
+    key = cache_key(identity, machine=machine, qemu=str(qemu.version), rom=architecture.test.probe())
     directory = cache_dir or places.probe_verdicts()
     if (known := recall(directory, key=key)) is not None:
         return known
@@ -174,23 +152,25 @@ def run_probe(
     qemu: QemuBinary,
     *,
     machine: MachineType,
-    accelerator: Literal["tcg", "kvm"],
+    accelerator: AcceleratorName,
     clock: Clock,
     rom: bytes | None = None,
     bound_s: float = BOUND_S,
 ) -> ProbeVerdict:
-    """Run the ROM once, for at most `bound_s` seconds, and judge it; nothing is remembered.
-
-    Raises:
-        OSError: no temporary file can be written, or `setpriv` is missing.
-    """
+    """Run the ROM once, for at most `bound_s` seconds, and judge it; errors are those of the whole probe."""
     started = clock.monotonic()
+    test = architecture_of(machine).test
     with TemporaryDirectory(prefix="ttylab-probe-") as directory:
         image = Path(directory) / "probe.rom"
-        image.write_bytes(rom_image() if rom is None else rom)
-        argv = _probe_argv(qemu.path, image, machine=machine, accelerator=accelerator)
+        image.write_bytes(test.probe() if rom is None else rom)
+        argv = (
+            *(str(qemu.path), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+            *("-machine", board_of(machine).words, "-accel", accelerator),
+            *("-cpu", "host" if accelerator == "kvm" else test.cpu, "-bios", str(image)),
+            *test.words,
+        )
         finished = run_bounded(argv, deadline=Deadline.after(bound_s, clock))
-    return judge_probe(finished, seconds=clock.monotonic() - started)
+    return judge_probe(finished, seconds=clock.monotonic() - started, test=test)
 
 
 def choose_accelerator(
@@ -215,36 +195,16 @@ def choose_accelerator(
     return Choice(accelerator="tcg", reason=f"KVM is not usable: {verdict.reason}")
 
 
-def _built_rom() -> bytes:
-    return (resources.files("emulator.machine") / "probe_rom" / "probe.bin").read_bytes()
-
-
-def _probe_argv(
-    program: Path, image: Path, *, machine: MachineType, accelerator: Literal["tcg", "kvm"]
-) -> list[str]:
-    board = "microvm,acpi=off" if machine is MachineType.MICROVM else str(machine)
-    return [
-        str(program),
-        *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
-        *("-machine", board, "-accel", accelerator, "-m", "16"),
-        *("-cpu", "host" if accelerator == "kvm" else "qemu64"),
-        *("-bios", str(image)),
-        *("-chardev", "stdio,id=letters,signal=off"),
-        *("-device", "isa-debugcon,iobase=0x402,chardev=letters"),
-        *("-device", "isa-debug-exit,iobase=0xf4,iosize=4"),
-    ]
-
-
-def _progress(stages: str) -> str:
-    """Say how far a run came that wrote `stages`."""
-    expected = "".join(STAGES)
+def _progress(stages: str, known: Mapping[str, str]) -> str:
+    """Say how far a run came that wrote `stages` of those that are known."""
+    expected = "".join(known)
     if not stages:
         return "no guest code ran"
     if stages == expected:
         return "all stages ran, but the guest could not leave"
     if not expected.startswith(stages):
         return f"the guest went astray (stages {stages})"
-    return f"got to {STAGES[stages[-1]]}, failed before {STAGES[expected[len(stages)]]}"
+    return f"got to {known[stages[-1]]}, failed before {known[expected[len(stages)]]}"
 
 
 def _end_of(finished: Finished, seconds: float) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
+import multiprocessing
 import os
 import resource
 import shutil
@@ -13,11 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from emulator.clock import Deadline
 from emulator.errors import LaunchError, MissingPrerequisite
 
-_SET, _GET = 41, 42
+_DEATH_SIGNAL, _SET, _GET = 1, 41, 42  # prctl(2): PR_SET_PDEATHSIG, PR_SET_THP_DISABLE, PR_GET_THP_DISABLE
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -38,6 +41,14 @@ def forbid_huge_pages() -> Iterator[None]:
         finally:
             if not forbidden:
                 prctl(_SET, zero, zero, zero, zero)
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process, just forked, when the thread that forked it ends."""
+    parent = multiprocessing.parent_process()
+    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, ctypes.c_ulong(signal.SIGKILL))
+    if parent is not None and os.getppid() != parent.pid:  # it ended before it was asked to tell
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 MARKER_VARIABLE = "TTYLAB_MACHINE"
@@ -83,6 +94,33 @@ def judge_exit(code: int, *, shutdown: Mapping[str, object] | None, asked: bool)
     return Exit(code=code, reason=reason, expected=asked or by_guest, by_guest=by_guest)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """What it takes to spawn QEMU.
+
+    Attributes:
+        argv: the command line.
+        pass_fds: descriptors that it names, inherited under the same numbers.
+        stderr_path: where its stderr is appended.
+        marker: the machine's id, the value of its MARKER_VARIABLE.
+        begins: the mark of its start, and further facts for it.
+        huge_pages: whether it may have transparent huge pages.
+    """
+
+    argv: tuple[str, ...]
+    pass_fds: Sequence[int]
+    stderr_path: Path
+    marker: str
+    begins: tuple[str, Mapping[str, object]] = ("started", MappingProxyType({}))
+    huge_pages: bool = True
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the command line: of its words, each ended by a NUL."""
+        words = (word.encode("utf-8", "surrogateescape") + b"\0" for word in self.argv)
+        return hashlib.sha256(b"".join(words)).hexdigest()
+
+
 class QemuProcess:
     """A spawned QEMU; made by `spawn`, ended by itself or by a signal, then reaped once.
 
@@ -101,38 +139,30 @@ class QemuProcess:
         self._stderr_path = stderr_path
 
     @classmethod
-    def spawn(
-        cls,
-        argv: Sequence[str],
-        *,
-        pass_fds: Sequence[int],
-        stderr_path: Path,
-        marker: str,
-        huge_pages: bool = True,
-    ) -> QemuProcess:
-        """Start `argv` in a process group of its own, with the parent-death signal set to SIGKILL.
+    def spawn(cls, launch: Launch) -> QemuProcess:
+        """Start QEMU in a process group of its own, with the parent-death signal set to SIGKILL.
 
         It gets no session: QEMU 7.2 opens the console's slave without O_NOCTTY, so a session leader would own
-        the pty, and its end would hang the pty up with the last bytes in it. It inherits `pass_fds` under the
-        same numbers; its stderr is appended to `stderr_path`; `marker` is the value of its `MARKER_VARIABLE`.
+        the pty, and its end would hang the pty up with the last bytes in it.
 
         Raises:
             MissingPrerequisite: setpriv is not installed.
             LaunchError: the kernel refused; nothing is left.
         """
-        words = (*parent_death_words(), *argv)
+        words = (*parent_death_words(), *launch.argv)
         try:
-            with nullcontext() if huge_pages else forbid_huge_pages():
-                child = _popen(words, pass_fds=pass_fds, stderr_path=stderr_path, marker=marker)
+            with nullcontext() if launch.huge_pages else forbid_huge_pages():
+                child = _popen(words, launch)
         except OSError as error:
-            raise LaunchError(
-                f"QEMU could not be started: {error.strerror}", argv=tuple(argv), exit_code=None, stderr=b""
-            ) from error
+            reason = f"QEMU could not be started: {error.strerror}"
+            raise LaunchError(reason, argv=launch.argv, exit_code=None, stderr=b"") from error
         with ExitStack() as undo:
             undo.callback(child.wait)
             undo.callback(child.kill)
-            process = cls(child, stderr_path=stderr_path)
-            process._forbid_core()
+            process = cls(child, stderr_path=launch.stderr_path)
+            # It may have ended at once, or the host forbids prlimit: a core file is a nuisance, not a fault.
+            with suppress(ProcessLookupError, PermissionError):
+                resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
             undo.pop_all()
         return process
 
@@ -156,11 +186,6 @@ class QemuProcess:
         code = self._child.wait()
         os.close(self.pidfd)
         return code
-
-    def _forbid_core(self) -> None:
-        # It may have ended at once, or the host forbids prlimit: a core file is a nuisance, not a fault.
-        with suppress(ProcessLookupError, PermissionError):
-            resource.prlimit(self.pid, resource.RLIMIT_CORE, (0, 0))
 
 
 def stderr_tail(path: Path) -> bytes:
@@ -187,20 +212,18 @@ def parent_death_words() -> tuple[str, ...]:
     return (program, "--pdeathsig", "KILL", "--")
 
 
-def _popen(
-    words: Sequence[str], *, pass_fds: Sequence[int], stderr_path: Path, marker: str
-) -> subprocess.Popen[bytes]:
+def _popen(words: Sequence[str], launch: Launch) -> subprocess.Popen[bytes]:
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    handle = os.open(stderr_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    handle = os.open(launch.stderr_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         return subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,
             stdout=handle,
             stderr=handle,
-            pass_fds=tuple(pass_fds),
+            pass_fds=tuple(launch.pass_fds),
             process_group=0,  # Ctrl-C at our terminal is only for us
-            env={**environment, MARKER_VARIABLE: marker},
+            env={**environment, MARKER_VARIABLE: launch.marker},
         )
     finally:
         os.close(handle)
@@ -211,12 +234,7 @@ _REAP_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """How a program ended, and what it wrote.
-
-    Attributes:
-        exit_code: exit code, negative for a signal, None if the deadline ended it.
-        stdout, stderr: its output.
-    """
+    """What a program wrote, and its exit code: negative for a signal, None if the deadline ended it."""
 
     exit_code: int | None
     stdout: bytes
@@ -307,12 +325,8 @@ class Identity:
     def alive(self) -> bool:
         """Tell whether this very process lives; a zombie does not."""
         stat = read_stat(self.pid)
-        return (
-            stat is not None
-            and stat.alive
-            and stat.start_ticks == self.start_ticks
-            and boot_id() == self.boot_id
-        )
+        me = (self.start_ticks, self.boot_id)
+        return stat is not None and stat.alive and (stat.start_ticks, boot_id()) == me
 
 
 def parse_stat(text: bytes) -> ProcessStat:
@@ -349,18 +363,10 @@ def boot_id() -> str:
 def find_marked(variable: str, value: str) -> int | None:
     """Return the pid of a live process of this user whose environment has `variable=value`, or None."""
     marker = f"{variable}={value}".encode()
-    for entry in PROC.iterdir():
-        if entry.name.isdigit() and marker in _environment(entry):
-            stat = read_stat(int(entry.name))
-            if stat is not None and stat.alive:
-                return int(entry.name)
+    for entry in PROC.glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            if entry.stat().st_uid == os.getuid() and marker in (entry / "environ").read_bytes().split(b"\0"):
+                stat = read_stat(int(entry.name))
+                if stat is not None and stat.alive:
+                    return int(entry.name)
     return None
-
-
-def _environment(entry: Path) -> list[bytes]:
-    try:
-        if entry.stat().st_uid != os.getuid():
-            return []
-        return (entry / "environ").read_bytes().split(b"\0")
-    except OSError:
-        return []

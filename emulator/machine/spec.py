@@ -7,18 +7,22 @@ one from the run that failed to the one that reproduces it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Annotated
 
-from emulator.errors import SpecError
+from emulator.disks.formats import DiskFormat
+from emulator.machine.architectures import architecture_of, board_of
+from emulator.machine.architectures.parts import Architecture, QemuBoard
+from emulator.machine.architectures.parts import Firmware as Firmware  # noqa: PLC0414  # part of a spec
+from emulator.machine.architectures.parts import MachineType as MachineType  # noqa: PLC0414
+from emulator.values import Text, require_fields, wrong
 
-MAX_VCPUS = 4
+VCPUS_MOST = 64
 MEMORY_MIB_MIN = 64
 """What the SAC guest has; Linux under SeaBIOS needs at least 128."""
-MEMORY_MIB_MAX = 4096
+MEMORY_MIB_MAX = 65536
 COMMAND_LINE_MAX = 2047
 """Bytes without the NUL: COMMAND_LINE_SIZE of Linux on x86, which silently cuts off the rest."""
 LOADER_LINE_MAX = 1536
@@ -39,34 +43,7 @@ _FW_CFG_NAME = re.compile(r"opt/[a-z0-9./_-]{1,50}")
 """QEMU reserves `opt/` for the user (its specs/fw_cfg.txt); a name has at most 55 bytes."""
 _SMBIOS_KEYS = ("manufacturer", "product", "version", "serial", "uuid", "family")
 """Keys of the table "System Information"; `sku` carries the command line."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-class MachineType(StrEnum):
-    """Boards that QEMU can be."""
-
-    PC = "pc"
-    Q35 = "q35"
-    MICROVM = "microvm"
-
-
-class Firmware(StrEnum):
-    """What runs before the loader: SeaBIOS is Azure's generation 1, OVMF its generation 2.
-
-    Another one needs a member here and, if it does not come with QEMU, its files in `qemu_binary`.
-    """
-
-    SEABIOS = "seabios"
-    OVMF = "ovmf"
-
-    @property
-    def is_uefi(self) -> bool:
-        """Whether it is UEFI, on which all else depends that differs.
-
-        UEFI keeps variables in flash, starts kernels through their EFI stub, boots GPT disks, is generation 2
-        for Azure, and always prints on ttyS0; a BIOS does none of that.
-        """
-        return self is Firmware.OVMF
+_NAME = Text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "1-64 of A-Z a-z 0-9 . _ -, a letter or digit first")
 
 
 class Accelerator(StrEnum):
@@ -95,41 +72,11 @@ class WatchdogAction(StrEnum):
     NONE = "none"
 
 
-class DiskFormat(StrEnum):
-    """Format of a disk's file."""
-
-    RAW = "raw"
-    QCOW2 = "qcow2"
-    VHDX = "vhdx"
-
-
 class DiskBus(StrEnum):
     """What the guest sees a disk on: `sata` is IDE on `pc` and AHCI on `q35`."""
 
     VIRTIO = "virtio"
     SATA = "sata"
-
-
-class KernelFiles(Protocol):
-    """Both forms of one kernel: what the image builder hands out."""
-
-    @property
-    def bzimage(self) -> Path:
-        """The compressed image, with the EFI stub."""
-
-    @property
-    def vmlinux(self) -> Path:
-        """The uncompressed ELF with the PVH note."""
-
-
-def kernel_for(files: KernelFiles, firmware: Firmware) -> Path:
-    """Return the form of a kernel that boots fastest under `firmware`.
-
-    OVMF starts a kernel through its EFI stub, which only the bzImage has. SeaBIOS takes both, and
-    the ELF saves the decompression: 3.3 s instead of 3.4 s for 6.1, 3.6 s instead of 4.7 s for 6.12
-    (docs/facts/qemu.md 2, QEMU 7.2 under TCG).
-    """
-    return files.bzimage if firmware.is_uefi else files.vmlinux
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +89,7 @@ class Disk:
         bus: where the guest sees it.
         read_only: whether the guest can't write.
         discard_writes: whether the guest writes to a temporary overlay that ends with QEMU.
+        size: bytes of a raw file that the guest sees, which is not told of the rest; None: all.
     """
 
     path: Path
@@ -149,19 +97,17 @@ class Disk:
     bus: DiskBus = DiskBus.VIRTIO
     read_only: bool = False
     discard_writes: bool = False
+    size: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no machine can have."""
-        _require_path("disk.path", self.path)
-        _require_type("disk.format", self.format, DiskFormat)
-        _require_type("disk.bus", self.bus, DiskBus)
-        _require_type("disk.read_only", self.read_only, bool)
-        _require_type("disk.discard_writes", self.discard_writes, bool)
+        if self.size is not None and (self.format is not DiskFormat.RAW or self.size <= 0 or self.size % 512):
+            raise wrong("disk.size", value=self.size, allowed="whole sectors, of a raw disk")
+        require_fields(self, prefix="disk.")
         if self.read_only and self.bus is DiskBus.SATA:
             # QEMU 7.2: "-device ide-hd: Block node is read-only".
-            raise _wrong(
-                "disk.read_only", value=True, allowed="false on sata; discard_writes protects the file"
-            )
+            allowed = "false on sata; discard_writes protects the file"
+            raise wrong("disk.read_only", value=True, allowed=allowed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,11 +129,7 @@ class WindowsParts:
 
     def __post_init__(self) -> None:
         """Refuse what would mean another file elsewhere."""
-        for name in ("cdroms", "acpi_tables"):
-            paths = getattr(self, name)
-            if not isinstance(paths, tuple) or not all(_is_path(path) for path in paths):
-                raise _wrong(f"windows.{name}", paths, allowed="a tuple of absolute paths without NUL")
-        _require_type("windows.tpm", self.tpm, bool)
+        require_fields(self, prefix="windows.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +150,11 @@ class Board:
     name: str = ""
     uuid: str | None = None
 
+    @property
+    def smbios(self) -> tuple[tuple[str, str], ...]:
+        """What SMBIOS says of it: its uuid, if it has one."""
+        return () if self.uuid is None else (("uuid", self.uuid),)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineSpec:
@@ -217,8 +164,8 @@ class MachineSpec:
         name: shown in QEMU's process list and in reports.
         machine: the board.
         firmware: what starts the kernel or the disk.
-        vcpus: 1 to 4.
-        memory_mib: MiB, 64 to 4096.
+        vcpus: 1 to 64.
+        memory_mib: MiB, 64 to 65536.
         accelerator: who executes guest code.
         kernel: absolute path of a kernel to start directly; None boots a disk.
         initrd: absolute path of its initial RAM disk.
@@ -242,16 +189,18 @@ class MachineSpec:
         windows: what a machine for Windows has besides; None for other guests.
         icount_shift: 0 to 10: with TCG and one vCPU, the guest's time is counted in instructions of 2**N ns
             each; None lets it follow the host's clock.
+        qemu: the program, by path or name; None is the usual one.
+        args: words at the end of QEMU's command line.
 
     Raises:
         SpecError: a field is wrong; the text names it, its value and what is allowed.
     """
 
-    name: str
+    name: Annotated[str, _NAME]
     machine: MachineType
     firmware: Firmware = Firmware.SEABIOS
-    vcpus: int = 1
-    memory_mib: int = 256
+    vcpus: Annotated[int, range(1, VCPUS_MOST + 1)] = 1
+    memory_mib: Annotated[int, range(MEMORY_MIB_MIN, MEMORY_MIB_MAX + 1)] = 256
     accelerator: Accelerator = Accelerator.AUTO
     kernel: Path | None = None
     initrd: Path | None = None
@@ -266,61 +215,50 @@ class MachineSpec:
     smbios: tuple[tuple[str, str], ...] = ()
     generation_id: bool = False
     qboot: bool = False
-    seed: int | None = None
+    seed: Annotated[int, range(SEED_MAX + 1)] | None = None
     windows: WindowsParts | None = None
-    icount_shift: int | None = None
+    icount_shift: Annotated[int, range(ICOUNT_SHIFT_MAX + 1)] | None = None
+    qemu: str | None = None
+    args: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what QEMU refuses, or accepts and then ignores."""
-        self._check_fields()
         _require_command_line(self.command_line)
-        self._check_kernel()
         self._check_tables()
-        if self.machine is MachineType.MICROVM:
-            self._check_microvm()
+        require_fields(self)
+        self._check_counts()
+        self._check_kernel()
+        self._check_board()
         if self.firmware_on_serial and self.firmware.is_uefi:
             allowed = f"false with {self.firmware}, which always prints there"
-            raise _wrong("firmware_on_serial", value=True, allowed=allowed)
+            raise wrong("firmware_on_serial", value=True, allowed=allowed)
 
-    def _check_fields(self) -> None:
-        _require_type("machine", self.machine, MachineType)
-        _require_type("firmware", self.firmware, Firmware)
-        _require_type("accelerator", self.accelerator, Accelerator)
-        _require_type("watchdog_action", self.watchdog_action, WatchdogAction)
-        for name in ("bulk_console", "firmware_on_serial", "tell_tsc", "generation_id", "qboot"):
-            _require_type(name, getattr(self, name), bool)
-        _require_members("devices", self.devices, frozenset, member=Device)
-        _require_members("disks", self.disks, tuple, member=Disk)
-        if not _NAME.fullmatch(str(self.name)):
-            raise _wrong("name", self.name, allowed="1-64 of A-Z a-z 0-9 . _ -, a letter or digit first")
-        _require_int("vcpus", self.vcpus, span=range(1, MAX_VCPUS + 1))
-        _require_int("memory_mib", self.memory_mib, span=range(MEMORY_MIB_MIN, MEMORY_MIB_MAX + 1))
-        if self.seed is not None:
-            _require_int("seed", self.seed, span=range(SEED_MAX + 1))
-        if self.windows is not None and not isinstance(self.windows, WindowsParts):
-            raise _wrong("windows", self.windows, allowed="none, or WindowsParts")
+    @property
+    def board(self) -> QemuBoard:
+        """What its board is."""
+        return board_of(self.machine)
+
+    @property
+    def architecture(self) -> Architecture:
+        """What its CPUs are."""
+        return architecture_of(self.machine)
+
+    def _check_counts(self) -> None:
         cdroms = len(self.windows.cdroms) if self.windows else 0
         if cdroms + sum(disk.bus is DiskBus.SATA for disk in self.disks) > SATA_MOST:
-            raise _wrong("disks", self.disks, allowed=f"{SATA_MOST} on sata, CDs among them")
-        if self.icount_shift is not None:
-            self._check_icount()
-
-    def _check_icount(self) -> None:
-        _require_int("icount_shift", self.icount_shift, span=range(ICOUNT_SHIFT_MAX + 1))
+            raise wrong("disks", self.disks, allowed=f"{SATA_MOST} on sata, CDs among them")
+        if self.icount_shift is None:
+            return
         if self.accelerator is Accelerator.KVM:
-            raise _wrong("icount_shift", self.icount_shift, allowed="none with kvm: only tcg counts")
+            raise wrong("icount_shift", self.icount_shift, allowed="none with kvm: only tcg counts")
         if self.vcpus > 1:
             # QEMU 7.2: 5.10 hangs at "Booting SMP configuration"; a vCPU that spins waiting for another keeps
             # the thread until its share of instructions is used up (zephyr#26868 saw the same).
-            raise _wrong("icount_shift", self.icount_shift, allowed=f"none with {self.vcpus} vcpus: only 1")
+            raise wrong("icount_shift", self.icount_shift, allowed=f"none with {self.vcpus} vcpus: only 1")
 
     def _check_kernel(self) -> None:
-        if self.kernel is not None:
-            _require_path("kernel", self.kernel)
-        if self.initrd is not None:
-            _require_path("initrd", self.initrd)
-            if self.kernel is None:
-                raise _wrong("initrd", self.initrd, allowed="none unless there is a kernel")
+        if self.initrd is not None and self.kernel is None:
+            raise wrong("initrd", self.initrd, allowed="none unless there is a kernel")
         if self.kernel is None:
             self._check_loader()
 
@@ -329,18 +267,17 @@ class MachineSpec:
         _require_pairs("smbios", self.smbios)
         for name, _ in self.fw_cfg:
             if not _FW_CFG_NAME.fullmatch(name):
-                raise _wrong("fw_cfg", name, allowed="names of opt/ and 1-50 of a-z 0-9 . / _ -")
+                raise wrong("fw_cfg", name, allowed="names of opt/ and 1-50 of a-z 0-9 . / _ -")
         for name, _ in self.smbios:
             if name not in _SMBIOS_KEYS:
-                raise _wrong("smbios", name, allowed=" ".join(_SMBIOS_KEYS))
+                raise wrong("smbios", name, allowed=" ".join(_SMBIOS_KEYS))
         if self.qboot and (self.kernel is None or self.firmware is not Firmware.SEABIOS):
-            allowed = "false unless there is a kernel and firmware is seabios"
-            raise _wrong("qboot", value=True, allowed=allowed)
+            raise wrong("qboot", value=True, allowed="false unless there is a kernel and firmware is seabios")
 
     def _check_loader(self) -> None:
         """Refuse what nobody would read, and what a disk's loader would not pass on unchanged."""
         if self.tell_tsc and not self.disks:
-            raise _wrong("tell_tsc", value=True, allowed="false unless there is a kernel or a disk")
+            raise wrong("tell_tsc", value=True, allowed="false unless there is a kernel or a disk")
         allowed = ""
         if self.command_line and not self.disks:
             allowed = "none unless there is a kernel or a disk"
@@ -349,61 +286,43 @@ class MachineSpec:
         elif len(" ".join(self.command_line)) > LOADER_LINE_MAX:
             allowed = f"{LOADER_LINE_MAX} bytes in all where a disk boots"
         if allowed:
-            raise _wrong("command_line", self.command_line, allowed=allowed)
+            raise wrong("command_line", self.command_line, allowed=allowed)
 
-    def _check_microvm(self) -> None:
-        # QEMU 7.2: neither flash nor PCI, and ACPI is off (see argv._board), without which Debian's
-        # kernels find no virtio-mmio device and no pvpanic.
-        if self.kernel is None:
-            raise _wrong("kernel", None, allowed="a path on microvm, which can have no disk")
-        if self.firmware.is_uefi:
-            raise _wrong("firmware", self.firmware, allowed="seabios on microvm, which has no flash")
-        bare = "on microvm, without PCI and ACPI"
+    def _check_board(self) -> None:
+        board = self.board
+        if self.kernel is None and (not board.has_pci or self.firmware is Firmware.NONE):
+            where = (
+                "with firmware none, which starts" if board.has_pci else f"on {self.machine}, which can have"
+            )
+            raise wrong("kernel", None, allowed=f"a path {where} no disk")
+        if self.firmware not in board.firmwares:
+            why = "" if board.has_pci else ", which has no flash"
+            allowed = f"{' '.join(board.firmwares)} on {self.machine}{why}"
+            raise wrong("firmware", self.firmware, allowed=allowed)
+        if self.generation_id and not board.generation_id:
+            raise wrong("generation_id", value=True, allowed=f"false on {self.machine}")
+        if board.has_pci and not board.sata and any(disk.bus is DiskBus.SATA for disk in self.disks):
+            allowed = f"virtio on {self.machine}, whose UEFI starts no other"
+            raise wrong("disk.bus", DiskBus.SATA, allowed=allowed)
+        if self.windows is not None and not board.screen:
+            raise wrong("windows", self.windows, allowed=f"none on {self.machine}, which is no PC")
+        if not board.has_pci:
+            self._check_bare()
+
+    def _check_bare(self) -> None:
+        # QEMU 7.2: microvm has no PCI, and its ACPI is off, without which Debian's kernels find no
+        # virtio-mmio device and no pvpanic.
+        bare = f"on {self.machine}, without PCI and ACPI"
         refused: dict[str, tuple[object, str]] = {
             "devices": (sorted(self.devices), f"none {bare}"),
             "disks": (self.disks, f"none {bare}"),
             "bulk_console": (self.bulk_console, f"false {bare}"),
-            "firmware_on_serial": (self.firmware_on_serial, "false on microvm, which has no VGA"),
-            "generation_id": (self.generation_id, f"false {bare}"),
-            "windows": (self.windows, f"none {bare}"),
-            "qboot": (self.qboot, "false on microvm"),  # Linux did not boot (docs/facts/qemu.md 2)
+            "firmware_on_serial": (self.firmware_on_serial, f"false {bare}: it has no VGA"),
+            "qboot": (self.qboot, f"false {bare}"),  # Linux did not boot (docs/facts/qemu.md 2)
         }
         for name, (value, allowed) in refused.items():
             if value:
-                raise _wrong(name, value, allowed=allowed)
-
-
-def _wrong(field: str, value: object, *, allowed: str) -> SpecError:
-    shown = str(value) if isinstance(value, StrEnum | Path) else repr(value)
-    return SpecError(f"{field} is {shown}; allowed: {allowed}")
-
-
-def _require_type(field: str, value: object, kind: type) -> None:
-    if not isinstance(value, kind):
-        allowed = " ".join(kind) if issubclass(kind, StrEnum) else "true, false"
-        raise _wrong(field, value, allowed=allowed)
-
-
-def _require_members(field: str, value: object, kind: type, *, member: type) -> None:
-    if not isinstance(value, kind) or not all(
-        isinstance(one, member) for one in cast("Iterable[object]", value)
-    ):
-        raise _wrong(field, value, allowed=f"a {kind.__name__} of {member.__name__}")
-
-
-def _require_int(field: str, value: object, *, span: range) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value not in span:
-        raise _wrong(field, value, allowed=f"{span.start} to {span.stop - 1}")
-
-
-def _require_path(field: str, value: object) -> None:
-    if not _is_path(value):
-        raise _wrong(field, value, allowed="an absolute path without NUL")
-
-
-def _is_path(value: object) -> bool:
-    # A relative path is another file where the run is reproduced, and QEMU takes "a:b" for a protocol.
-    return isinstance(value, Path) and value.is_absolute() and "\0" not in str(value)
+                raise wrong(name, value, allowed=allowed)
 
 
 def _require_pairs(field: str, value: object) -> None:
@@ -411,17 +330,17 @@ def _require_pairs(field: str, value: object) -> None:
     for pair in pairs:
         texts = pair if isinstance(pair, tuple) and len(pair) == 2 else (None,)
         if not all(isinstance(text, str) and text and "\0" not in text for text in texts):
-            raise _wrong(field, value, allowed="a tuple of pairs of non-empty str without NUL")
+            raise wrong(field, value, allowed="a tuple of pairs of non-empty str without NUL")
     if len({pair[0] for pair in pairs}) != len(pairs):
-        raise _wrong(field, value, allowed="each name once")
+        raise wrong(field, value, allowed="each name once")
 
 
 def _require_command_line(parts: object) -> None:
     if not isinstance(parts, tuple) or not all(isinstance(part, str) and part for part in parts):
-        raise _wrong("command_line", parts, allowed="a tuple of non-empty str")
+        raise wrong("command_line", parts, allowed="a tuple of non-empty str")
     line = " ".join(parts)
     if any(character in line for character in "\0\n\r"):
-        raise _wrong("command_line", parts, allowed="text without NUL, line feed and carriage return")
+        raise wrong("command_line", parts, allowed="text without NUL, line feed and carriage return")
     if len(line.encode("utf-8", "surrogateescape")) > COMMAND_LINE_MAX:
         allowed = f"{COMMAND_LINE_MAX} bytes in all, the most that Linux reads"
-        raise _wrong("command_line", parts, allowed=allowed)
+        raise wrong("command_line", parts, allowed=allowed)

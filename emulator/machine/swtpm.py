@@ -22,11 +22,7 @@ _END_S = 5.0
 
 
 class Tpm:
-    """The TPM of one machine; made by `open_tpm`.
-
-    Attributes:
-        directory: where its state and log are.
-    """
+    """The TPM of one machine, whose state and log are in `directory`; made by `open_tpm`."""
 
     def __init__(self, directory: Path, *, program: str) -> None:
         self.directory = directory
@@ -41,9 +37,7 @@ class Tpm:
     def plug(self) -> socket.socket:
         """Start swtpm, and return QEMU's end of its control channel, which the caller closes.
 
-        Raises:
-            LabError: swtpm can't be started.
-            ControlError: the last power cycle's swtpm can't be ended.
+        Raises LabError if it can't be started, ControlError if the last cycle's can't be ended.
         """
         self.unplug()
         ours, theirs = socket.socketpair()
@@ -85,12 +79,7 @@ class Tpm:
 
 @contextmanager
 def open_tpm(directory: Path) -> Iterator[Tpm]:
-    """Open a TPM whose state is kept below `directory` and removed at the end.
-
-    Raises:
-        MissingPrerequisite: swtpm is not installed.
-        LabError: the state can't be kept.
-    """
+    """Open a TPM with its state below `directory` until the end; raises LabError, MissingPrerequisite."""
     program = find_swtpm()
     state = directory / STATE_DIRECTORY
     try:

@@ -17,19 +17,8 @@ from emulator.sac.knobs import PROFILES
 from emulator.sac.profile import SacProfile, load_profile
 
 FACTS = (
-    "product",
-    "os_version",
-    "os_build",
-    "service_pack",
-    "architecture",
-    "menu_entry",
-    "cmd_description",
-    "cmd_version",
-    "copyright_year",
-    "vt_mode",
-    "has_livedump",
-    "has_powershell",
-    "restart_wait_s",
+    *("product", "os_version", "os_build", "service_pack", "architecture", "menu_entry", "cmd_description"),
+    *("cmd_version", "copyright_year", "vt_mode", "has_livedump", "has_powershell", "restart_wait_s"),
 )
 """What the guest needs to know; the rest of a profile is for its driver."""
 
@@ -126,42 +115,25 @@ _COMPILE = (
     *("-Wall", "-Wextra", "-Werror", "-Wno-format-security"),
 )
 _LINK = (
-    "-m32",
-    "-nostdlib",
-    "-static",
-    "-no-pie",
-    "-Wl,--build-id=none,--gc-sections,-z,max-page-size=0x1000",
-    "-Wl,-s",
+    *("-m32", "-nostdlib", "-static", "-no-pie"),
+    *("-Wl,--build-id=none,--gc-sections,-z,max-page-size=0x1000", "-Wl,-s"),
 )
 
 
 def compiler() -> str:
-    """Return which compiler and linker are installed: the first line of each program's `--version`.
-
-    Raises:
-        MissingPrerequisite: one of them is not installed.
-        ImageError: one of them failed.
-    """
+    """Return the first line of what compiler and linker say of their version; errors are those of `build`."""
     return "".join(_run(program, "--version").partition("\n")[0] + "\n" for program in ("gcc", "ld"))
 
 
 def build(directory: Path) -> None:
-    """Build all files of the guest into `directory`.
-
-    Raises:
-        MissingPrerequisite: gcc, ld or objcopy is not installed.
-        ImageError: a program failed; its message is in the text.
-        OSError: a file can't be written.
-    """
+    """Build all files of the guest into `directory`; raises MissingPrerequisite, ImageError, OSError."""
     with TemporaryDirectory(dir=directory, prefix=".sac-") as name:
         scratch = Path(name)
         profiles = [load_profile(one) for one in PROFILES]
         (scratch / "texts.h").write_text(make_header(profiles[0]), encoding="ascii")
         (scratch / "texts.inc").write_text(make_tables(profiles), encoding="ascii")
-        objects = [
-            _compile(SOURCES / source, scratch)
-            for source in ("boot.S", "traps.S", *sorted(path.name for path in SOURCES.glob("*.c")))
-        ]
+        sources = ("boot.S", "traps.S", *sorted(path.name for path in SOURCES.glob("*.c")))
+        objects = [_compile(SOURCES / source, scratch) for source in sources]
         script = str(SOURCES / "sac.ld")
         _run("gcc", *_LINK, "-Wl,-T," + script, "-o", str(directory / IMAGE), *map(str, objects))
         _flatten(_compile(SOURCES / "mbr.S", scratch), directory / BOOT_SECTOR, base="0x7c00")

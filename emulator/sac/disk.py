@@ -73,11 +73,8 @@ def flatten(elf: bytes) -> bytes:
     if elf[:5] != b"\x7fELF\x01":
         raise ImageError("the SAC guest's image is not a 32-bit ELF")
     table, _, _, _, size, count = struct.unpack_from("<IIIHHH", elf, 28)
-    loads = [
-        header
-        for at in range(table, table + size * count, size)
-        if (header := struct.unpack_from("<5I", elf, at))[0] == 1
-    ]
+    headers = (struct.unpack_from("<5I", elf, at) for at in range(table, table + size * count, size))
+    loads = [header for header in headers if header[0] == 1]
     if len(loads) != 1:
         raise ImageError(f"the SAC guest's image has {len(loads)} parts to load; allowed: 1")
     _, offset, _, _, length = loads[0]
@@ -123,11 +120,7 @@ def blank_multiboot(elf: bytes) -> bytes:
 
 
 def read_dump(disk: bytes) -> CrashDump | None:
-    """Return the crash dump on a disk; None until the guest has booted after a bugcheck.
-
-    Raises:
-        ImageError: the disk has no volume of the SAC guest, or the file is not a dump.
-    """
+    """Return the crash dump on a disk, None before the boot after a bugcheck; ImageError: it is none."""
     volume = disk[PARTITION * SECTOR :]
     if volume[54:59] != b"FAT16":
         raise ImageError("the disk has no volume of the SAC guest")
@@ -155,8 +148,7 @@ def _chain(volume: bytes, cluster: int) -> Iterator[bytes]:
     for _ in range(_CLUSTERS):
         if not 2 <= cluster < _CLUSTERS + 2:
             return
-        at = (_DATA + (cluster - 2) * _CLUSTER_SECTORS) * SECTOR
-        yield volume[at : at + _CLUSTER]
+        yield volume[_offset(cluster) :][:_CLUSTER]
         (cluster,) = struct.unpack_from("<H", volume, _FIRST_FAT * SECTOR + cluster * 2)
 
 
@@ -173,8 +165,7 @@ def _master_boot_record(code: bytes, sectors: int) -> bytes:
 def _volume(files: Mapping[str, bytes]) -> Iterator[tuple[int, bytes]]:
     """Yield a FAT16 volume: the program in EFI/BOOT, the other files in the root."""
     yield 0, _boot_record()
-    program = files["BOOTX64.EFI"]
-    readme = files["README.TXT"]
+    program, readme = files["BOOTX64.EFI"], files["README.TXT"]
     efi, boot, loader = 2, 3, 4
     text = loader + -(-len(program) // _CLUSTER)
     pagefile = text + 1
@@ -213,12 +204,9 @@ def _short_name(name: str) -> bytes:
 
 
 def _entry(name: str, kind: int, cluster: int, size: int) -> bytes:
-    return _raw_entry(_short_name(name), kind, cluster, size)
+    raw = name.ljust(11).encode() if name.startswith(".") else _short_name(name)
+    return raw + bytes([kind]) + bytes(10) + _TIME + struct.pack("<HI", cluster, size)
 
 
 def _dots(here: int, above: int) -> bytes:
-    return _raw_entry(b".".ljust(11), _DIRECTORY, here, 0) + _raw_entry(b"..".ljust(11), _DIRECTORY, above, 0)
-
-
-def _raw_entry(name: bytes, kind: int, cluster: int, size: int) -> bytes:
-    return name + bytes([kind]) + bytes(10) + _TIME + struct.pack("<HI", cluster, size)
+    return _entry(".", _DIRECTORY, here, 0) + _entry("..", _DIRECTORY, above, 0)

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from emulator import places
 from emulator.errors import SpecError
 from emulator.files import open_whole
+from emulator.guest_text.linux import LinuxProfile
 from emulator.machine.spec import Board, Disk, Firmware, MachineSpec, MachineType
 from emulator.sac.disk import (
     BOOT_SECTOR,
@@ -65,12 +66,7 @@ class SacConsole:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SacImage:
-    """A SAC guest that can be booted.
-
-    Attributes:
-        name: "sac", "sac-2016".
-        profile: the release whose texts it says.
-    """
+    """A SAC guest that can be booted: "sac", "sac-2016", and the release whose texts it says."""
 
     name: str
     profile: SacProfile
@@ -100,13 +96,7 @@ class SacImage:
         return {"name": self.name, "guest": IDENTITY, "profile": self.profile.name}
 
     def spec(self, board: Board) -> MachineSpec:
-        """Return a machine that boots its disk; the board's words are knobs, the release is the image's.
-
-        Raises:
-            SpecError: a word is not a knob, or the machine is a microvm.
-            ImageError: the package's data are damaged.
-            FileError: the disk can't be written.
-        """
+        """Return a machine that boots its disk, as `sac_spec`; words are knobs, the release is its own."""
         spec = sac_spec(
             way=SacBoot.UEFI_DISK if board.firmware.is_uefi else SacBoot.BIOS_DISK,
             machine=board.machine,
@@ -120,6 +110,10 @@ class SacImage:
         """Return the knob that sets its computer name."""
         computer = re.sub(r"[^A-Za-z0-9-]+", "-", host_name)[:COMPUTER_NAME_MAX].upper()
         return (f"computer_name={computer}",)
+
+    def linux_console(self) -> LinuxProfile:
+        """Refuse: it is no Linux."""
+        raise SpecError(f"image {self.name} is no Linux")
 
     def sac_console(self, knobs: SacKnobs) -> SacConsole:
         """Return its release, and the account that the knobs give it."""
@@ -138,9 +132,6 @@ def sac_features(name: str) -> frozenset[str]:
     """Return what a SAC guest offers to scenarios: the capability flags of its profile, and its knobs.
 
     Real Windows has `real_windows` instead of `has_knobs`.
-
-    Raises:
-        SpecError: there is no such guest.
     """
     profile = sac_image(name).profile
     flags = {"has_powershell": profile.has_powershell, "has_livedump": profile.has_livedump}
@@ -206,32 +197,20 @@ def sac_spec(
 
 def _boot_files(way: SacBoot, disk: Path | None, *, directory: Path) -> tuple[Path | None, tuple[Disk, ...]]:
     own = () if disk is None else (Disk(path=disk),)
-    if way is SacBoot.PVH:
-        return _ensure(directory, _PVH), own
-    if way is SacBoot.MULTIBOOT:
-        return _ensure(directory, _MULTIBOOT), own
+    if way in {SacBoot.PVH, SacBoot.MULTIBOOT}:
+        return _ensure(directory, _PVH if way is SacBoot.PVH else _MULTIBOOT), own
     return None, own or (Disk(path=_ensure(directory, _SHARED_DISK), discard_writes=True),)
 
 
 def write_sac_disk(path: Path) -> None:
-    """Write a SAC guest's disk to a new file: sparse, 5.3 MiB long, with some 150 KiB of data.
-
-    Raises:
-        ImageError: the package's data are damaged.
-        OSError: the file exists, or can't be written.
-    """
+    """Write a SAC guest's disk to a new file: sparse, 5.3 MiB, 150 KiB of data; OSError: it can't be."""
     parts = compose_disk(flatten(_data(IMAGE)), boot_sector=_data(BOOT_SECTOR), efi_stub=_data(EFI_STUB))
     with path.open("xb") as file:
         _write_parts(file.fileno(), parts)
 
 
 def read_sac_dump(path: Path) -> CrashDump | None:
-    """Return the crash dump on a disk of `write_sac_disk`; None until the guest has booted after a bugcheck.
-
-    Raises:
-        ImageError: it is not such a disk, or the file on it is not a dump.
-        OSError: it can't be read.
-    """
+    """Return what `read_dump` finds on a disk of `write_sac_disk`; errors are its own, and OSError."""
     return read_dump(path.read_bytes())
 
 
@@ -242,10 +221,8 @@ def _ensure(directory: Path, name: str) -> Path:
     if path.exists():
         return path
     image = data[IMAGE]
-    whole: Iterable[tuple[int, bytes]] = ((0, image),)
-    if name == _PVH:
-        whole = ((0, blank_multiboot(image)),)
-    elif name == _SHARED_DISK:
+    whole: Iterable[tuple[int, bytes]] = ((0, blank_multiboot(image) if name == _PVH else image),)
+    if name == _SHARED_DISK:
         whole = compose_disk(flatten(image), boot_sector=data[BOOT_SECTOR], efi_stub=data[EFI_STUB])
     with open_whole(path, private=True, parents=True) as file:  # several runs may start at once
         _write_parts(file.fileno(), whole, size=DISK_BYTES if name == _SHARED_DISK else 0)

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Annotated
 
 from emulator.errors import SpecError
+from emulator.values import Text, require_fields, wrong
 
 PROFILES = ("2003", "2016", "2019", "2022", "2025")
 FW_CFG_NAME = "opt/ttylab/sac"
@@ -38,6 +40,18 @@ class DumpKind(StrEnum):
     SMALL = "small"
     KERNEL = "kernel"
     COMPLETE = "complete"
+
+
+_ADDRESS = r"(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?:\.(?!$)|$)){4}"
+_MS = range(600_001)
+_COMPUTER = Text(r"[A-Za-z0-9-]{1,15}", "1-15 of A-Z a-z 0-9 -")
+_USER = Text(r"[!-~]{1,20}", "1-20 printable ASCII characters without a blank")
+_DOMAIN = Text(r"[A-Za-z0-9.-]{0,15}", "0-15 of A-Z a-z 0-9 . -")
+_PASSWORD = Text(r"[!-~]{1,32}", "1-32 printable ASCII characters without a blank")
+_MODULE = Text(r"[A-Za-z0-9._-]{0,32}", "0-32 of A-Z a-z 0-9 . _ -")
+_IP = Text(f"|{_ADDRESS}", "an IPv4 address, or none")
+_NETMASK = Text(_ADDRESS, "an IPv4 netmask")
+_GATEWAY = Text(_ADDRESS, "an IPv4 address")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,66 +93,47 @@ class SacKnobs:
 
     profile: str = "2022"
     menu: bool = True
-    menu_timeout_s: int = 0
+    menu_timeout_s: Annotated[int, range(1000)] = 0
     menu_entries: tuple[str, ...] = ()
-    cd_prompt_s: int = 0
-    computer_name: str = "WIN-TTYLAB"
-    username: str = "Administrator"
-    domain: str = ""
-    password: str = "Passw0rd!"  # noqa: S105  # of a guest that keeps no secrets
+    cd_prompt_s: Annotated[int, range(61)] = 0
+    computer_name: Annotated[str, _COMPUTER] = "WIN-TTYLAB"
+    username: Annotated[str, _USER] = "Administrator"
+    domain: Annotated[str, _DOMAIN] = ""
+    password: Annotated[str, _PASSWORD] = "Passw0rd!"  # noqa: S105  # of a guest that keeps no secrets
     autoreboot: bool = True
     crash_dump: DumpKind = DumpKind.KERNEL
-    dump_step_ms: int = 5
-    boot_ms: int = 0
-    cmd_event_ms: int = 20
-    restart_wait_s: int = 0
-    idle_timeout_s: int = 0
-    echo_ms: int = 0
-    eat_after_prompt: int = 0
-    eat_ms: int = 100
-    lose_doubled_ms: int = 0
-    event_while_typing: int = 0
+    dump_step_ms: Annotated[int, _MS] = 5
+    boot_ms: Annotated[int, _MS] = 0
+    cmd_event_ms: Annotated[int, range(-1, 600_001)] = 20
+    restart_wait_s: Annotated[int, range(-1, 601)] = 0
+    idle_timeout_s: Annotated[int, range(86_401)] = 0
+    echo_ms: Annotated[int, range(1001)] = 0
+    eat_after_prompt: Annotated[int, range(81)] = 0
+    eat_ms: Annotated[int, _MS] = 100
+    lose_doubled_ms: Annotated[int, range(10_001)] = 0
+    event_while_typing: Annotated[int, range(79)] = 0
     lf_ignored: bool = True
     redraw: bool = True
     paging: bool = True
     setup_channels: bool = False
-    module: str = ""
-    ip: str = "10.0.2.15"
-    subnet: str = "255.255.255.0"
-    gateway: str = "10.0.2.2"
+    module: Annotated[str, _MODULE] = ""
+    ip: Annotated[str, _IP] = "10.0.2.15"
+    subnet: Annotated[str, _NETMASK] = "255.255.255.0"
+    gateway: Annotated[str, _GATEWAY] = "10.0.2.2"
     hang: Hang = Hang.NONE
-    stuck_percent: int = 15
+    stuck_percent: Annotated[int, range(101)] = 15
 
     def __post_init__(self) -> None:
         """Refuse what the guest can't do."""
         if self.profile not in PROFILES:
-            raise _wrong("profile", self.profile, allowed=" ".join(PROFILES))
-        self._check_types()
-        for name, (pattern, allowed) in _PATTERNS.items():
-            value = getattr(self, name)
-            if not isinstance(value, str) or not re.fullmatch(pattern, value):
-                raise _wrong(name, value, allowed=allowed)
-        self._check_entries()
-        if len(self.to_fw_cfg()) > FW_CFG_MAX:
-            raise _wrong("menu_entries", self.menu_entries, allowed=f"{FW_CFG_MAX} bytes of knobs in all")
-
-    def _check_types(self) -> None:
-        for name, kind in (("hang", Hang), ("crash_dump", DumpKind)):
-            if not isinstance(getattr(self, name), kind):
-                raise _wrong(name, getattr(self, name), allowed=" ".join(kind))
-        for name in _BOOLEANS:
-            if not isinstance(getattr(self, name), bool):
-                raise _wrong(name, getattr(self, name), allowed="true, false")
-        for name, span in _SPANS.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value not in span:
-                raise _wrong(name, value, allowed=f"{span.start} to {span.stop - 1}")
-
-    def _check_entries(self) -> None:
+            raise wrong("profile", self.profile, allowed=" ".join(PROFILES))
         entries: object = self.menu_entries
         if not isinstance(entries, tuple) or len(entries) > MAX_ENTRIES or not all(map(_is_entry, entries)):
             allowed = f"up to {MAX_ENTRIES} texts of 1-60 printable ASCII characters without '|'"
-            raise _wrong("menu_entries", entries, allowed=allowed)
+            raise wrong("menu_entries", entries, allowed=allowed)
+        require_fields(self)
+        if len(self.to_fw_cfg()) > FW_CFG_MAX:
+            raise wrong("menu_entries", self.menu_entries, allowed=f"{FW_CFG_MAX} bytes of knobs in all")
 
     def to_fw_cfg(self) -> str:
         """Return what the guest reads: one line "key=value" per knob."""
@@ -146,42 +141,10 @@ class SacKnobs:
 
 
 _ENTRY = r"[ -{}~]{1,60}"
-_ADDRESS = r"(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?:\.(?!$)|$)){4}"
-_MS = range(600_001)
-_SPANS = {
-    "menu_timeout_s": range(1000),
-    "cd_prompt_s": range(61),
-    "dump_step_ms": _MS,
-    "boot_ms": _MS,
-    "cmd_event_ms": range(-1, 600_001),
-    "restart_wait_s": range(-1, 601),
-    "idle_timeout_s": range(86_401),
-    "echo_ms": range(1001),
-    "eat_after_prompt": range(81),
-    "eat_ms": _MS,
-    "lose_doubled_ms": range(10_001),
-    "event_while_typing": range(79),
-    "stuck_percent": range(101),
-}
-_BOOLEANS = ("menu", "autoreboot", "lf_ignored", "redraw", "paging", "setup_channels")
-_PATTERNS = {
-    "computer_name": (r"[A-Za-z0-9-]{1,15}", "1-15 of A-Z a-z 0-9 -"),
-    "username": (r"[!-~]{1,20}", "1-20 printable ASCII characters without a blank"),
-    "domain": (r"[A-Za-z0-9.-]{0,15}", "0-15 of A-Z a-z 0-9 . -"),
-    "password": (r"[!-~]{1,32}", "1-32 printable ASCII characters without a blank"),
-    "module": (r"[A-Za-z0-9._-]{0,32}", "0-32 of A-Z a-z 0-9 . _ -"),
-    "ip": (f"|{_ADDRESS}", "an IPv4 address, or none"),
-    "subnet": (_ADDRESS, "an IPv4 netmask"),
-    "gateway": (_ADDRESS, "an IPv4 address"),
-}
 
 
 def _is_entry(value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(_ENTRY, value) is not None
-
-
-def _wrong(name: str, value: object, *, allowed: str) -> SpecError:
-    return SpecError(f"{name} is {value!r}; allowed: {allowed}")
 
 
 def _shown(value: object) -> str:
@@ -197,19 +160,14 @@ _BOOLEAN_WORDS = {"0": False, "false": False, "1": True, "true": True}
 
 
 def parse_knobs(words: Iterable[str]) -> SacKnobs:
-    """Return the knobs that `words` set, each of the form "key=value".
-
-    Raises:
-        SpecError: a word is not a knob, or its value is wrong; the text says what is allowed.
-    """
+    """Return the knobs that `words`, each "key=value", set; raises SpecError, which says what is allowed."""
     names = [field.name for field in fields(SacKnobs)]
     values: dict[str, object] = {}
     for word in words:
         name, sign, value = word.partition("=")
         if not sign or name not in names:
-            raise SpecError(
-                f"{word!r} is not a knob of the SAC guest; allowed: KEY=VALUE, keys: {' '.join(names)}"
-            )
+            allowed = f"KEY=VALUE, keys: {' '.join(names)}"
+            raise SpecError(f"{word!r} is not a knob of the SAC guest; allowed: {allowed}")
         values[name] = _read(value, getattr(_DEFAULTS, name))
     return SacKnobs(**values)  # type: ignore[arg-type]  # __post_init__ checks every value
 

@@ -125,11 +125,7 @@ class SacProfile(_Facts):
 
 @cache
 def load_profile(name: str) -> SacProfile:
-    """Return the profile `name`: the common texts, replaced by its own where it has any.
-
-    Raises:
-        SpecError: there is no such profile, or a file is wrong; the text names file, key and what is allowed.
-    """
+    """Return the profile `name`: the common texts, replaced by its own; errors are `read_profile`'s."""
     if name not in PROFILES:
         raise SpecError(f"profile is {name!r}; allowed: {' '.join(PROFILES)}")
     return read_profile(name, directory=Path(str(resources.files("emulator.sac"))) / "profiles")
@@ -138,9 +134,7 @@ def load_profile(name: str) -> SacProfile:
 def read_profile(name: str, *, directory: Path) -> SacProfile:
     """Return the profile `name` from a directory with `common.toml` and one file per profile.
 
-    Raises:
-        SpecError: a file can't be read, has an unknown key or a wrong value, or replaces a text that
-            `common.toml` does not have.
+    Raises SpecError for a wrong file, and for a text that `common.toml` does not have.
     """
     path = directory / f"{name}.toml"
     own = load_toml(path, _ProfileFile)

@@ -29,21 +29,20 @@ from emulator.cloud.records import (
 )
 from emulator.cloud.resource_id import is_within
 from emulator.cloud.roles import BUILT_IN_ROLES
-from emulator.fleet.guest import Fleet
-from emulator.fleet.machine_fleet import open_fleet
+from emulator.files import open_owned_directory
+from emulator.fleet.machine_fleet import MachineFleet, open_fleet
 from emulator.fleet.machine_guest import PowerChange
-from emulator.images.catalog import load_catalog
+from emulator.guest_images.own import linux_names
 from emulator.service.app import create_app
 from emulator.service.core.context import Service
 from emulator.service.https.server import BoundSocket, bind, open_server
 from emulator.service.https.tls import Authority, open_authority, server_context
 from emulator.service.parts.links import Links
-from emulator.service.parts.operations import ActivityLog, Operations
+from emulator.service.parts.operations import Operations
 from emulator.service.parts.saving import Saving
 from emulator.service.parts.sessions import Faults, Sessions
 from emulator.service.parts.sign_in import SignIn
 from emulator.service.parts.tokens import BlobSigner, TokenDesk, TokenKey
-from emulator.service.state.run_dirs import open_run_dir
 from emulator.service.state.store import StateDirectory, Store, hold_state_directory, open_store
 
 LINKS_END_S = 3.0
@@ -78,7 +77,7 @@ class ServiceOptions:
     public_host: str | None = None
     state: Path | None = None
     ca: Path | None = None
-    make_fleet: Callable[[Cloud], Fleet] | None = None
+    make_fleet: Callable[[Cloud], MachineFleet] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +136,7 @@ def first_records(options: ServiceOptions, store: Store | None) -> list[Record]:
             "%d records come from the state directory; those of the configuration are ignored", len(saved)
         )
         return [*BUILT_IN_ROLES, *finish_deletions(saved, store)]
-    images = frozenset(load_catalog().entries)
-    records = build_records(options.config, now=utc_now(), known_images=images, origin=options.origin)
+    records = build_records(options.config, now=utc_now(), known_images=linux_names(), origin=options.origin)
     if store is not None:
         for record in records:
             store.observe(record, True)  # noqa: FBT003  # the shape of an Observer
@@ -180,17 +178,16 @@ def _place_of(record: Record) -> str:
     return str(record.id) if isinstance(record, VirtualMachine | ScaleSet | StorageAccount) else ""
 
 
-async def _open_fleet(stack: AsyncExitStack, cloud: Cloud, options: ServiceOptions) -> Fleet:
+async def _open_fleet(stack: AsyncExitStack, cloud: Cloud, options: ServiceOptions) -> MachineFleet:
     if options.make_fleet is not None:
         return options.make_fleet(cloud)
-    fleet: Fleet = await stack.enter_async_context(
+    return await stack.enter_async_context(
         open_fleet(
-            run_dir=stack.enter_context(open_run_dir()),
+            run_dir=stack.enter_context(open_owned_directory(places.served_guests())),
             images={vm.guest.image for vm in cloud.all(VirtualMachine)},
             on_power_change=lambda change: follow_power(cloud, change),
         )
     )
-    return fleet
 
 
 def follow_power(cloud: Cloud, change: PowerChange) -> None:
@@ -204,7 +201,7 @@ def follow_power(cloud: Cloud, change: PowerChange) -> None:
 
 def _assemble(
     cloud: Cloud,
-    fleet: Fleet,
+    fleet: MachineFleet,
     *,
     options: ServiceOptions,
     listener: BoundSocket,
@@ -223,7 +220,6 @@ def _assemble(
         operations=Operations(utc_now),
         sessions=Sessions(lifetime_s=settings.session_s),
         blobs=BlobSigner(state.blob_key() if state else secrets.token_bytes(32), endpoint=endpoint),
-        activity=ActivityLog(cloud, utc_now),
         now=utc_now,
         sign_in=SignIn(identity_header=settings.identity_header or secrets.token_urlsafe(24)),
         faults=Faults(settings),
@@ -236,7 +232,7 @@ def _assemble(
     return service
 
 
-def _guests_on(cloud: Cloud, fleet: Fleet) -> int:
+def _guests_on(cloud: Cloud, fleet: MachineFleet) -> int:
     guests = (fleet.existing(vm.key) for vm in cloud.all(VirtualMachine))
     return sum(guest is not None and guest.is_on for guest in guests)
 

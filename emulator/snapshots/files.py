@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from emulator.clock import Deadline, utc_now
-from emulator.errors import FileError, MissingPrerequisite, SnapshotError, SpecError
-from emulator.files import read_whole, require_regular, write_json
-from emulator.machine.process import boot_id, run_bounded
-from emulator.machine.spec import Disk, DiskFormat, MachineSpec
+from emulator.clock import utc_now
+from emulator.disks.formats import DiskFormat
+from emulator.disks.qemu_img import create_overlay
+from emulator.errors import FileError, ImageError, SnapshotError, SpecError
+from emulator.files import identity, read_whole, require_regular, write_json
+from emulator.machine.process import boot_id
+from emulator.machine.spec import Disk, MachineSpec
 from emulator.snapshots.manifest import FileFacts
 from emulator.values import json_ready, load_json
 
@@ -24,18 +26,15 @@ _PIECE = 1 << 20
 
 
 def read_facts(path: Path) -> FileFacts:
-    """Return the facts of a file's present content; holes are hashed as holes and not read.
+    """Return the facts of a file's present content; holes are hashed as holes and not read. Raises OSError.
 
     The hash covers the data and their positions: 86 MB of data in a file of 256 MB take 0.09 s.
-
-    Raises:
-        OSError: the file can't be read.
     """
     require_regular(path)
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         digest = hashlib.sha256(b"%d\n" % size)
-        for start, data in _pieces(file.fileno(), size):
+        for start, data in data_pieces(file.fileno(), size):
             if data.strip(b"\0"):  # zeros may be data or a hole, as the file system likes
                 digest.update(b"%d %d\n" % (start, len(data)))
                 digest.update(data)
@@ -47,21 +46,12 @@ def remembered_facts(path: Path) -> FileFacts:
     return _facts_of(path, identity(path))
 
 
-def identity(path: Path) -> tuple[int, ...]:
-    """Return numbers that change when the file is written or replaced; empty if it does not exist."""
-    try:
-        now = path.stat()
-    except OSError:
-        return ()
-    return (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
-
-
 @lru_cache(maxsize=256)
 def _facts_of(path: Path, _identity: tuple[int, ...]) -> FileFacts:
     return read_facts(path)
 
 
-def _pieces(fd: int, size: int) -> Iterator[tuple[int, bytes]]:
+def data_pieces(fd: int, size: int) -> Iterator[tuple[int, bytes]]:
     """Yield the pieces that contain data, each beginning at a multiple of the piece size."""
     for start, end in _extents(fd, size):
         for position in range(start, end, _PIECE):
@@ -118,22 +108,13 @@ def was_checked(directory: Path, identities: Mapping[str, tuple[int, ...]]) -> b
     return note.host_boot == boot_id() and 0 <= age_s < TRUSTED_S and note.files == dict(identities)
 
 
-_PROGRAM = "qemu-img"
-_BOUND_S = 30.0
-
-
 def disk_names(spec: MachineSpec, *, plain: bool) -> tuple[str, ...]:
     """Return the names of the files that hold what a snapshot's guest wrote to its disks."""
     return tuple(_name(index, plain=plain) for index, disk in enumerate(spec.disks) if not disk.read_only)
 
 
 def prepare_disks(spec: MachineSpec, directory: Path, *, plain: bool) -> MachineSpec:
-    """Return `spec` with disks in `directory` that the guest may write to: overlays, or plain copies.
-
-    Raises:
-        SnapshotError: a file can't be made.
-        MissingPrerequisite: qemu-img is not installed.
-    """
+    """Return `spec` with disks in `directory` to write to, plain copies or overlays; raises SnapshotError."""
     make = _copy if plain else _overlay
     return _with_disks(spec, lambda index, disk: make(disk, directory / _name(index, plain=plain)))
 
@@ -141,10 +122,8 @@ def prepare_disks(spec: MachineSpec, directory: Path, *, plain: bool) -> Machine
 def fork_disks(spec: MachineSpec, directory: Path, own: Path | None) -> MachineSpec:
     """Return `spec` with the disks of the snapshot in `directory`, which are not changed.
 
-    For the host to read, each is copied to `own`; otherwise the guest gets a view that its QEMU drops.
-
-    Raises:
-        SnapshotError: a copy can't be made.
+    For the host to read, each is copied to `own` (SnapshotError: it can't be); otherwise the guest gets a
+    view that its QEMU drops.
     """
 
     def fork(index: int, disk: Disk) -> Disk:
@@ -152,16 +131,14 @@ def fork_disks(spec: MachineSpec, directory: Path, own: Path | None) -> MachineS
             saved = replace(disk, path=directory / _name(index, plain=True))
             return _copy(saved, own / f"disk{index}.img")
         path = directory / _name(index, plain=False)
-        return replace(disk, path=path, format=DiskFormat.QCOW2, discard_writes=True)
+        return replace(disk, path=path, format=DiskFormat.QCOW2, discard_writes=True, size=None)
 
     return _with_disks(spec, fork)
 
 
 def _with_disks(spec: MachineSpec, change: Callable[[int, Disk], Disk]) -> MachineSpec:
-    return replace(
-        spec,
-        disks=tuple(disk if disk.read_only else change(index, disk) for index, disk in enumerate(spec.disks)),
-    )
+    disks = (disk if disk.read_only else change(index, disk) for index, disk in enumerate(spec.disks))
+    return replace(spec, disks=tuple(disks))
 
 
 def _name(index: int, *, plain: bool) -> str:
@@ -177,11 +154,8 @@ def _copy(disk: Disk, path: Path) -> Disk:
 
 
 def _overlay(disk: Disk, path: Path) -> Disk:
-    if shutil.which(_PROGRAM) is None:
-        raise MissingPrerequisite(_PROGRAM, remedy="apt-get install qemu-utils")
-    words = [_PROGRAM, "create", "-q", "-f", "qcow2", "-b", os.fspath(disk.path), "-F", disk.format]
-    made = run_bounded([*words, os.fspath(path)], deadline=Deadline.after(_BOUND_S))
-    if made.exit_code != 0:
-        said = made.stderr.decode("utf-8", "backslashreplace").strip()
-        raise SnapshotError(f"{path}: {_PROGRAM} made no overlay: {said or made.exit_code}")
-    return replace(disk, path=path, format=DiskFormat.QCOW2, discard_writes=False)
+    try:
+        create_overlay(path, disk.path, disk_format=disk.format, size=disk.size)
+    except ImageError as error:
+        raise SnapshotError(f"{path}: qemu-img made no overlay: {error}") from error
+    return replace(disk, path=path, format=DiskFormat.QCOW2, discard_writes=False, size=None)

@@ -10,7 +10,10 @@ from pathlib import Path
 
 from emulator.clock import Deadline, utc_now
 from emulator.console.marks import MarkKind
+from emulator.disks.convert import CONVERTED_MOST, SAVABLE
 from emulator.errors import SnapshotError
+from emulator.files import identity
+from emulator.guest_text.printable import visible
 from emulator.machine.argv import RamFile
 from emulator.machine.disk_files import require_own_files
 from emulator.machine.host import measure_tsc_khz
@@ -19,24 +22,18 @@ from emulator.machine.probe import Choice, read_host_identity
 from emulator.machine.process import run_bounded
 from emulator.machine.qemu_binary import QemuBinary, find_firmware
 from emulator.machine.spec import MachineSpec
-from emulator.snapshots.files import identity, prepare_disks, read_facts, remembered_facts
+from emulator.snapshots.files import prepare_disks, read_facts, remembered_facts
 from emulator.snapshots.manifest import Maker, Method, SnapshotManifest, SnapshotRequest, fingerprint
-from emulator.snapshots.snapshot import (
-    CONSOLE,
-    MANIFEST,
-    RAM_FILE,
-    SAVED,
-    VARS_FILE,
-    VM_STATE,
-    snapshot_files,
-)
+from emulator.snapshots.pages import PAGES_FILE, pack_ram
+from emulator.snapshots.room import RAM_FILE
+from emulator.snapshots.snapshot import CONSOLE, MANIFEST, SAVED, VARS_FILE, VM_STATE, snapshot_files
 
 BOUND_S = 10.0
 _ASK = b'{"execute":"qmp_capabilities"}{"execute":"query-migrate-capabilities"}{"execute":"quit"}\n'
 
 
 def choose_method(qemu: QemuBinary) -> Method:
-    """Return the best way in which `qemu` can keep RAM; each program is asked once per process.
+    """Return the best way in which `qemu` can keep RAM, which it is asked once per process.
 
     A QEMU that does not answer gets the method that every QEMU can do.
     """
@@ -50,10 +47,8 @@ def _asked(program: Path, _identity: tuple[int, ...]) -> Method:
     return Method.SHARED_RAM if b'"x-ignore-shared"' in answer.stdout else Method.STREAM
 
 
-_ROOM = 1.5
-"""Free disk space that making a snapshot takes at most, as a multiple of the guest's memory."""
-_ROOM_MIB = 64
-"""What it takes on top of that: QEMU's own state, the console, the disks."""
+_ROOM = 1.5  # free disk space that making a snapshot takes at most, as a multiple of the guest's memory
+_ROOM_MIB = 64  # what it takes on top of that: QEMU's own state, the console, the disks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +61,7 @@ class Making:
         maker: what makes it.
         qemu: the program.
         choice: what executes guest code.
+        base: the packed RAM of another snapshot of the image, whose pages need not be kept twice.
     """
 
     request: SnapshotRequest
@@ -73,6 +69,7 @@ class Making:
     maker: Maker
     qemu: QemuBinary
     choice: Choice
+    base: Path | None = None
 
 
 def make_maker(request: SnapshotRequest, qemu: QemuBinary, choice: Choice) -> tuple[Maker, str]:
@@ -86,6 +83,12 @@ def make_maker(request: SnapshotRequest, qemu: QemuBinary, choice: Choice) -> tu
     if request.spec.windows is not None:  # reading the whole disk would take longer than booting it
         raise SnapshotError("no snapshots are kept of a user's own Windows")
     require_own_files(request.spec)
+    for disk in request.spec.disks:  # what QEMU would refuse after the boot
+        if disk.format not in SAVABLE:
+            raise SnapshotError(
+                f"QEMU can't save {visible(disk.path.name)}, a disk in the format {disk.format}; for a copy "
+                f"of it there is no room, or it has more than {CONVERTED_MOST >> 30} GiB"
+            )
     firmware = find_firmware(request.spec.firmware)
     files = request.files if firmware is None else (*request.files, firmware.code, firmware.vars_template)
     try:
@@ -132,6 +135,8 @@ def make_snapshot(
         boot_s = machine.transcript.now()
         _save(machine, directory, deadline)
     manifest = _describe(making, directory, boot_s)
+    if shares:
+        pack_ram(directory / RAM_FILE, directory / PAGES_FILE, base=making.base)
     (directory / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
 
 
@@ -140,9 +145,8 @@ def _require_room(spec: MachineSpec, directory: Path) -> None:
     free = shutil.disk_usage(directory).free
     if free < needed:
         # RAM is a file, so a full disk would kill QEMU by SIGBUS.
-        raise SnapshotError(
-            f"{directory.parent}: {free // 2**20} MiB free, the snapshot takes {needed // 2**20}"
-        )
+        sizes = f"{free // 2**20} MiB free, the snapshot takes {needed // 2**20}"
+        raise SnapshotError(f"{directory.parent}: {sizes}")
 
 
 def _save(machine: Machine, directory: Path, deadline: Deadline) -> None:

@@ -92,12 +92,14 @@ class SnapshotRequest:
         stage: how far it is to come ("shell").
         label: the guest's name for people.
         host_reads_disks: whether each fork has its own copies of the disks, which the host can read.
+        account: tells apart who is logged in; empty where only one account is ever used.
     """
 
     spec: MachineSpec
     stage: str
     label: str
     host_reads_disks: bool = False
+    account: str = ""
 
     @property
     def common_spec(self) -> MachineSpec:
@@ -163,5 +165,6 @@ def fingerprint(request: SnapshotRequest, maker: Maker, hashes: Mapping[Path, st
         "method": maker.method,
         "stage": request.stage,
         "host_reads_disks": request.host_reads_disks,
+        **({"account": request.account} if request.account else {}),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]

@@ -7,14 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
 
 from emulator.clock import Deadline
 from emulator.errors import DeadlineExceeded, LabError, MachineGone, SpecError, StateError
 from emulator.machine.bench import Teardown
 from emulator.machine.machine import START_S, Machine, open_machine
 from emulator.machine.probe import Choice
-from emulator.machine.process import Exit
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.snapshots.snapshot import Snapshot
 
@@ -24,43 +22,23 @@ JOIN_S = 60.0
 """Seconds that opening a machine may take; after that the pool can't be closed cleanly."""
 
 
-class Pooled(Protocol):
-    """What a pool needs of a machine."""
-
-    @property
-    def exit(self) -> Exit | None:
-        """How it ended; None while it is on."""
-
-    def resume(self, deadline: Deadline) -> None:
-        """Let the guest's CPUs run."""
-
-
-M = TypeVar("M", bound=Pooled)
-
-
 @contextmanager
 def open_fork(
-    snapshot: Snapshot, *, run_dir: Path, qemu: QemuBinary, accelerator: Choice, seed: int | None = None
+    snapshot: Snapshot, *, run_dir: Path, qemu: QemuBinary, accelerator: Choice
 ) -> Iterator[Machine]:
-    """Open a fork of `snapshot`, loaded and paused, for the time of the `with`: pools are filled with these.
-
-    Raises:
-        LabError: it can't be loaded or started.
-        MissingPrerequisite: QEMU, its firmware or setpriv is not installed.
-    """
-    spec, origin = snapshot.fork(name=f"{snapshot.manifest.label}-fork", seed=seed)
-    opened = open_machine(
+    """Open a fork of `snapshot`, loaded and paused, to fill pools with; raises as `open_machine`."""
+    spec, origin = snapshot.fork(name=f"{snapshot.manifest.label}-fork", seed=None)
+    with open_machine(
         spec, run_dir=run_dir, qemu=qemu, accelerator=accelerator, start=False, origin=origin
-    )
-    with opened as machine:
+    ) as machine:
         machine.power_on(Deadline.after(START_S), runs=False)
         yield machine
 
 
 @contextmanager
 def open_pool(
-    open_one: Callable[[], AbstractContextManager[M]], *, size: int = 2
-) -> Iterator[MachinePool[M]]:
+    open_one: Callable[[], AbstractContextManager[Machine]], *, size: int = 2
+) -> Iterator[MachinePool]:
     """Open a pool for the time of the `with`; at the end all its machines have ended, taken or not.
 
     Args:
@@ -81,10 +59,10 @@ def open_pool(
         yield pool
 
 
-class _Held(Generic[M]):
+class _Held:
     """A machine of a pool; only the first call of `end` ends it."""
 
-    def __init__(self, opened: AbstractContextManager[M]) -> None:
+    def __init__(self, opened: AbstractContextManager[Machine]) -> None:
         self._opened = opened
         self._ending = threading.Lock()
         self._ended = False
@@ -97,21 +75,21 @@ class _Held(Generic[M]):
                 self._opened.__exit__(None, None, None)
 
 
-class MachinePool(Generic[M]):
+class MachinePool:
     """Waiting machines; made by `open_pool`. Any thread may take one."""
 
-    def __init__(self, open_one: Callable[[], AbstractContextManager[M]], *, size: int) -> None:
+    def __init__(self, open_one: Callable[[], AbstractContextManager[Machine]], *, size: int) -> None:
         self._open_one = open_one
         self._size = size
         self._changed = threading.Condition()
-        self._waiting: deque[_Held[M]] = deque()
-        self._taken: set[_Held[M]] = set()
+        self._waiting: deque[_Held] = deque()
+        self._taken: set[_Held] = set()
         self._failure: BaseException | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._refill, name="pool", daemon=False)
 
     @contextmanager
-    def take(self, deadline: Deadline) -> Iterator[M]:
+    def take(self, deadline: Deadline) -> Iterator[Machine]:
         """Yield a running machine for the time of the `with`; it ends with the `with`, or with the pool.
 
         Raises:
@@ -123,11 +101,9 @@ class MachinePool(Generic[M]):
         with Teardown("ending a machine of the pool") as teardown:
             held = self._next(deadline)
             teardown.push(lambda: self._give_back(held))
-            ended = held.machine.exit
-            if ended is not None:
-                raise MachineGone(
-                    f"a machine of the pool ended while it waited: {ended.reason}", exit_code=ended.code
-                )
+            if (ended := held.machine.exit) is not None:
+                reason = f"a machine of the pool ended while it waited: {ended.reason}"
+                raise MachineGone(reason, exit_code=ended.code)
             held.machine.resume(deadline)
             yield held.machine
 
@@ -136,11 +112,7 @@ class MachinePool(Generic[M]):
         self._thread.start()
 
     def close(self) -> None:
-        """Stop refilling and end every machine; waiting calls of `take` raise.
-
-        Raises:
-            LabError: a machine could not be ended, or one takes too long to open.
-        """
+        """Stop refilling and end every machine, or raise LabError; waiting calls of `take` raise."""
         with Teardown("ending the machines of a pool") as teardown:
             with self._changed:
                 self._closed = True
@@ -150,9 +122,7 @@ class MachinePool(Generic[M]):
                 self._changed.notify_all()
             teardown.push(self._join)  # runs first, so that no further machine is opened
 
-    # -- inside --------------------------------------------------------------------------------
-
-    def _next(self, deadline: Deadline) -> _Held[M]:
+    def _next(self, deadline: Deadline) -> _Held:
         with self._changed:
             while not self._waiting:
                 if self._closed:
@@ -161,8 +131,7 @@ class MachinePool(Generic[M]):
                     failure, self._failure = self._failure, None
                     self._changed.notify_all()
                     raise failure
-                remaining = deadline.remaining()
-                if remaining <= 0:
+                if (remaining := deadline.remaining()) <= 0:
                     raise DeadlineExceeded("no machine of the pool was ready in time")
                 self._changed.wait(remaining)
             held = self._waiting.popleft()
@@ -170,14 +139,19 @@ class MachinePool(Generic[M]):
             self._changed.notify_all()
             return held
 
-    def _give_back(self, held: _Held[M]) -> None:
+    def _give_back(self, held: _Held) -> None:
         with self._changed:
             self._taken.discard(held)
         held.end()
 
     def _refill(self) -> None:
         """Keep the pool full; after a failure only once a caller of `take` has got it."""
-        while self._wait_for_room():
+        while True:
+            with self._changed:
+                while not self._closed and (len(self._waiting) >= self._size or self._failure is not None):
+                    self._changed.wait()
+                if self._closed:
+                    return
             try:
                 held = _Held(self._open_one())
             except BaseException as failure:  # noqa: BLE001  # `take` raises it
@@ -188,14 +162,7 @@ class MachinePool(Generic[M]):
             if not self._keep(held):
                 held.end()
 
-    def _wait_for_room(self) -> bool:
-        """Return True once a machine is needed, False when the pool is closed."""
-        with self._changed:
-            while not self._closed and (len(self._waiting) >= self._size or self._failure is not None):
-                self._changed.wait()
-            return not self._closed
-
-    def _keep(self, held: _Held[M]) -> bool:
+    def _keep(self, held: _Held) -> bool:
         with self._changed:
             if not self._closed:
                 self._waiting.append(held)

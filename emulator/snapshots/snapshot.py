@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript, load_transcript
 from emulator.errors import SnapshotError, SpecError
-from emulator.files import read_whole
+from emulator.files import identity, read_whole
 from emulator.machine.host import measure_tsc_khz
 from emulator.machine.power import Origin
 from emulator.machine.spec import MachineSpec
@@ -16,24 +16,23 @@ from emulator.snapshots.files import (
     MANIFEST_MOST,
     disk_names,
     fork_disks,
-    identity,
     note_check,
     read_facts,
     was_checked,
 )
 from emulator.snapshots.manifest import FileFacts, SnapshotManifest, SnapshotRequest
+from emulator.snapshots.pages import PAGES_FILE, unpack_ram
+from emulator.snapshots.room import RAM_FILE, USED, Use
 
 
 def shared_facts(spec: MachineSpec, *, made_utc: str) -> tuple[str, ...]:
     """Return what forks of a snapshot share, unlike separate machines; `made_utc` is when it was saved."""
-    numbers = (
-        "random numbers: vmgenid tells the guest to reseed them, which Linux 5.18 and newer does"
-        if spec.generation_id
-        else "random numbers: the same state in each fork until the guest reseeds them"
-    )
+    numbers = "the same state in each fork until the guest reseeds them"
+    if spec.generation_id:
+        numbers = "vmgenid tells the guest to reseed them, which Linux 5.18 and newer does"
     return (
         f"clock: the guest's clock and uptime continue from {made_utc}",
-        numbers,
+        f"random numbers: {numbers}",
         "boot id and machine id: those of the saved boot, until the guest boots again",
         "MAC addresses: none, the machine has no network",
     )
@@ -57,13 +56,10 @@ def load_past(directory: Path) -> Transcript:
 
 MANIFEST = "manifest.json"
 VM_STATE = "vm.state"
-RAM_FILE = "ram"
 VARS_FILE = "vars.fd"
 CONSOLE = "console"
 CONSOLE_FILES = (f"{CONSOLE}/console.bin", f"{CONSOLE}/timeline.jsonl")
 _TSC_TOLERANCE = 1e-3
-USED = "used"
-"""A file whose time says when the snapshot was last forked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +72,7 @@ class Snapshot:
         request: what was asked for.
         past: what its guest's console had shown.
         identities: what identified its files when they were checked, by name.
+        use: keeps its unpacked RAM where it is.
     """
 
     directory: Path
@@ -83,6 +80,7 @@ class Snapshot:
     request: SnapshotRequest
     past: Transcript
     identities: dict[str, tuple[int, ...]]
+    use: Use = field(compare=False, repr=False)
 
     @classmethod
     def open(cls, directory: Path, request: SnapshotRequest) -> Snapshot:
@@ -90,11 +88,16 @@ class Snapshot:
 
         Raises:
             SnapshotError: a file is missing, truncated or altered; the text says which.
+            FileError: its RAM can't be unpacked.
+            OSError: it is gone.
         """
+        use = Use(directory)
         manifest = read_manifest(directory)
         wanted = {*snapshot_files(request, shares_ram=RAM_FILE in manifest.files)}
         if wanted != set(manifest.files):
             raise SnapshotError(f"{directory}: has {sorted(manifest.files)[:9]}, need {sorted(wanted)}")
+        if RAM_FILE in wanted and not (directory / RAM_FILE).exists() and (directory / PAGES_FILE).exists():
+            unpack_ram(directory / PAGES_FILE, directory / RAM_FILE)
         identities = {name: identity(directory / name) for name in sorted(manifest.files)}
         if not was_checked(directory, identities):
             for name, wanted_facts in manifest.files.items():
@@ -102,19 +105,18 @@ class Snapshot:
             note_check(directory, identities)
         _require_tsc(manifest, directory)
         past = load_past(directory / CONSOLE)
-        return cls(directory=directory, manifest=manifest, request=request, past=past, identities=identities)
+        return cls(
+            directory=directory, manifest=manifest, request=request, past=past, identities=identities, use=use
+        )
 
     def is_intact(self) -> bool:
         """Tell whether its files are still those that were checked."""
         return all(identity(self.directory / name) == known for name, known in self.identities.items())
 
     def fork(self, *, name: str, seed: int | None, own: Path | None = None) -> tuple[MachineSpec, Origin]:
-        """Return what `open_machine` needs to continue from here.
+        """Return what `open_machine` needs to go on from here, with disks for the host copied to `own`.
 
-        Disks that the host is to read are copied to the directory `own`.
-
-        Raises:
-            SnapshotError: a disk can't be copied, or the snapshot is gone.
+        Raises SnapshotError if they can't be copied, or the snapshot is gone.
         """
         try:
             (self.directory / USED).touch()

@@ -8,9 +8,12 @@ and messages on COM2 that report the progress of the installation.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from xml.etree import ElementTree as ET
+from functools import cache
+from importlib import resources
+from xml.sax.saxutils import escape
+
+from jinja2 import Environment, StrictUndefined, Template
 
 from emulator.errors import SpecError
 from emulator.machine.spec import Firmware
@@ -19,57 +22,12 @@ READY = "IMAGE-READY"
 """On COM2: setup is complete, and the machine switches itself off."""
 STAGE = "IMAGE-STAGE"
 """On COM2, before the name of a stage."""
-STAGES = ("setup", "specialize", "first-logon")
-
-_CRASH = r"reg add HKLM\SYSTEM\CurrentControlSet\Control\CrashControl"
-_POLICY = r"reg add HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System"
-
-
-def _tell(text: str) -> str:
-    return f'cmd /c "echo {text}> COM2"'
-
-
-WINDOWS_PE = (_tell(f"{STAGE} {STAGES[0]}"),)
-BOOT_SETTINGS = (
-    "bcdedit /emssettings EMSPORT:1 EMSBAUDRATE:115200",
-    "bcdedit /ems {current} on",
-    "bcdedit /set {bootmgr} displaybootmenu yes",
-    "bcdedit /set {bootmgr} timeout 10",
-    "bcdedit /set {bootmgr} bootems yes",
-    # A test image often loses its power; it must not stop at a recovery menu.
-    "bcdedit /set {current} bootstatuspolicy IgnoreAllFailures",
-    "bcdedit /set {current} recoveryenabled no",
-)
-SPECIALIZE = (
-    _tell(f"{STAGE} {STAGES[1]}"),
-    *BOOT_SETTINGS,
-    "sc config sacsvr start= auto",
-    f"{_CRASH} /v AutoReboot /t REG_DWORD /d 1 /f",
-    f"{_CRASH} /v CrashDumpEnabled /t REG_DWORD /d 2 /f",
-    f"{_CRASH} /v DumpFile /t REG_EXPAND_SZ /d %SystemRoot%\\MEMORY.DMP /f",
-    f"{_CRASH} /v Overwrite /t REG_DWORD /d 1 /f",
-    f"{_CRASH} /v AlwaysKeepMemoryDump /t REG_DWORD /d 1 /f",
-    f"{_POLICY} /v shutdownwithoutlogon /t REG_DWORD /d 1 /f",
-    "powercfg /setacvalueindex SCHEME_CURRENT SUB_BUTTONS PBUTTONACTION 3",
-    "powercfg /setactive SCHEME_CURRENT",
-    "powercfg /h off",
-)
-FIRST_LOGON = (
-    _tell(f"{STAGE} {STAGES[2]}"),
-    'cmd /c "bcdedit /enum all> COM2"',  # helps to find out why SAC stays silent
-    _tell(READY),
-    "shutdown /s /t 0",
-)
-
-
 ANSWER_FILE = "Autounattend.xml"
 ADMINISTRATOR = "Administrator"
-UNATTEND = "urn:schemas-microsoft-com:unattend"
-WCM = "http://schemas.microsoft.com/WMIConfig/2002/State"
-_ACTION = f"{{{WCM}}}action"
 _COMPUTER_NAME = re.compile(r"(?!\d+$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,13}[A-Za-z0-9])?")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]{4})?-[A-Z]{2}")
 _PRODUCT_KEY = re.compile(r"(?:[A-Z0-9]{5}-){4}[A-Z0-9]{5}")
+_KINDS = ("[a-z]", "[A-Z]", "[0-9]", "[^A-Za-z0-9]")
 _PASSWORD = re.compile(r"[!-~]{8,63}")
 _ONLY = "1-15 of A-Z a-z 0-9 -, not digits alone, no - at its ends"
 
@@ -101,7 +59,8 @@ class Answers:
         """Refuse what setup would stop at without anybody seeing it."""
         if self.image_index < 1:
             raise SpecError(f"image_index is {self.image_index!r}; allowed: from 1")
-        if not _PASSWORD.fullmatch(self.password) or _classes(self.password) < 3:
+        kinds = sum(bool(re.search(kind, self.password)) for kind in _KINDS)
+        if not _PASSWORD.fullmatch(self.password) or kinds < 3:
             raise SpecError(
                 "the password is refused by Windows' policy, or can't be typed at SAC; allowed: 8-63 "
                 "printable ASCII characters, no blanks, 3 kinds of: lower case, upper case, digits, others"
@@ -116,137 +75,23 @@ class Answers:
 
 def render_answer_file(answers: Answers) -> bytes:
     """Return the answer file, UTF-8 with a declaration and CR LF line ends; it contains the password."""
-    ET.register_namespace("", UNATTEND)
-    ET.register_namespace("wcm", WCM)
-    root = ET.Element(f"{{{UNATTEND}}}unattend")
-    _windows_pe(_settings(root, "windowsPE"), answers)
-    _specialize(_settings(root, "specialize"), answers)
-    _oobe(_settings(root, "oobeSystem"), answers)
-    ET.indent(root)
-    text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return text.replace(b"\n", b"\r\n") + b"\r\n"
-
-
-def _windows_pe(settings: ET.Element, answers: Answers) -> None:
-    international = _component(settings, "Microsoft-Windows-International-Core-WinPE")
-    _text(international, "SetupUILanguage/UILanguage", answers.language)
-    _languages(international, answers)
-    setup = _component(settings, "Microsoft-Windows-Setup")
-    _commands(setup, "RunSynchronous", WINDOWS_PE)
-    partition = _disk(_child(setup, "DiskConfiguration"), answers)
-    image = _child(setup, "ImageInstall/OSImage")
-    chosen = _added(_child(image, "InstallFrom"), "MetaData")
-    _text(chosen, "Key", "/IMAGE/INDEX")
-    _text(chosen, "Value", str(answers.image_index))
-    _text(image, "InstallTo/DiskID", "0")
-    _text(image, "InstallTo/PartitionID", str(partition))
-    _text(image, "WillShowUI", "OnError")
-    user = _child(setup, "UserData")
-    _text(user, "AcceptEula", "true")
-    if answers.product_key:
-        _text(user, "ProductKey/Key", answers.product_key)
-        _text(user, "ProductKey/WillShowUI", "Never")
-
-
-def _disk(configuration: ET.Element, answers: Answers) -> int:
-    """Lay out disk 0, and return the number of the partition for Windows."""
     uefi = answers.firmware.is_uefi
-    wanted = (
-        (("EFI", "100"), ("MSR", "128"), ("Primary", "")) if uefi else (("Primary", "500"), ("Primary", ""))
+    system = (("EFI", 100), ("MSR", 128)) if uefi else (("Primary", 500),)
+    text = _template().render(
+        answers=answers,
+        uefi=uefi,
+        partitions=(*system, ("Primary", None)),  # each with its MiB; the last has the rest
+        stage=STAGE,
+        ready=READY,
+        administrator=ADMINISTRATOR,
+        microsoft="31bf3856ad364e35",  # of all of Windows' own components
     )
-    formats = {1: ("FAT32" if uefi else "NTFS", "System"), len(wanted): ("NTFS", "Windows")}
-    _text(configuration, "WillShowUI", "OnError")
-    disk = _added(configuration, "Disk")
-    _text(disk, "DiskID", "0")
-    _text(disk, "WillWipeDisk", "true")
-    for number, (kind, size) in enumerate(wanted, start=1):
-        made = _added(_child(disk, "CreatePartitions"), "CreatePartition")
-        _text(made, "Order", str(number))
-        _text(made, "Type", kind)
-        _text(made, "Size" if size else "Extend", size or "true")
-    for order, (number, (format_, label)) in enumerate(formats.items(), start=1):
-        changed = _added(_child(disk, "ModifyPartitions"), "ModifyPartition")
-        _text(changed, "Order", str(order))
-        _text(changed, "PartitionID", str(number))
-        _text(changed, "Format", format_)
-        _text(changed, "Label", label)
-        if number == 1 and not uefi:
-            _text(changed, "Active", "true")
-        if number == len(wanted):
-            _text(changed, "Letter", "C")
-    return len(wanted)
+    return f"{text}\n".replace("\n", "\r\n").encode()
 
 
-def _specialize(settings: ET.Element, answers: Answers) -> None:
-    shell = _component(settings, "Microsoft-Windows-Shell-Setup")
-    _text(shell, "ComputerName", answers.computer_name)
-    _text(shell, "TimeZone", "UTC")  # the machine's clock shows UTC too
-    _commands(_component(settings, "Microsoft-Windows-Deployment"), "RunSynchronous", SPECIALIZE)
-
-
-def _oobe(settings: ET.Element, answers: Answers) -> None:
-    _languages(_component(settings, "Microsoft-Windows-International-Core"), answers)
-    shell = _component(settings, "Microsoft-Windows-Shell-Setup")
-    for name in ("HideEULAPage", "HideWirelessSetupInOOBE"):
-        _text(shell, f"OOBE/{name}", "true")
-    _text(shell, "OOBE/ProtectYourPC", "3")
-    _password(_child(shell, "UserAccounts/AdministratorPassword"), answers)
-    logon = _child(shell, "AutoLogon")
-    _text(logon, "Enabled", "true")
-    _text(logon, "LogonCount", "1")
-    _text(logon, "Username", ADMINISTRATOR)
-    _password(_child(logon, "Password"), answers)
-    _commands(shell, "FirstLogonCommands", FIRST_LOGON)
-
-
-def _languages(component: ET.Element, answers: Answers) -> None:
-    for name in ("InputLocale", "SystemLocale", "UILanguage", "UserLocale"):
-        _text(component, name, answers.language)
-
-
-def _password(parent: ET.Element, answers: Answers) -> None:
-    _text(parent, "Value", answers.password)
-    _text(parent, "PlainText", "true")
-
-
-def _commands(parent: ET.Element, name: str, commands: Iterable[str]) -> None:
-    first_logon = name == "FirstLogonCommands"
-    for order, command in enumerate(commands, start=1):
-        one = _added(_child(parent, name), "SynchronousCommand" if first_logon else "RunSynchronousCommand")
-        _text(one, "Order", str(order))
-        _text(one, "CommandLine" if first_logon else "Path", command)
-
-
-def _settings(root: ET.Element, name: str) -> ET.Element:
-    return ET.SubElement(root, f"{{{UNATTEND}}}settings", {"pass": name})
-
-
-def _component(settings: ET.Element, name: str) -> ET.Element:
-    attributes = {
-        "name": name,
-        "processorArchitecture": "amd64",
-        "publicKeyToken": "31bf3856ad364e35",  # of all of Windows' own components
-        "language": "neutral",
-        "versionScope": "nonSxS",
-    }
-    return ET.SubElement(settings, f"{{{UNATTEND}}}component", attributes)
-
-
-def _child(parent: ET.Element, path: str) -> ET.Element:
-    """Return the element at `path` below `parent`; it is made if it is not there."""
-    for name in path.split("/"):
-        found = parent.find(f"{{{UNATTEND}}}{name}")
-        parent = ET.SubElement(parent, f"{{{UNATTEND}}}{name}") if found is None else found
-    return parent
-
-
-def _added(parent: ET.Element, name: str) -> ET.Element:
-    return ET.SubElement(parent, f"{{{UNATTEND}}}{name}", {_ACTION: "add"})
-
-
-def _text(parent: ET.Element, path: str, text: str) -> None:
-    _child(parent, path).text = text
-
-
-def _classes(password: str) -> int:
-    return sum(bool(re.search(kind, password)) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[^A-Za-z0-9]"))
+@cache
+def _template() -> Template:
+    source = resources.files("emulator.windows").joinpath(f"{ANSWER_FILE}.jinja")
+    environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701  # by `text`, as XML
+    environment.filters["text"] = escape
+    return environment.from_string(source.read_text(encoding="utf-8"))

@@ -9,26 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
 
 from emulator import places
+from emulator.disks.formats import DiskFormat
 from emulator.errors import SpecError
 from emulator.files import write_whole
-from emulator.machine.spec import (
-    Board,
-    Disk,
-    DiskBus,
-    DiskFormat,
-    Firmware,
-    MachineSpec,
-    MachineType,
-    WindowsParts,
-)
+from emulator.guest_text.linux import LinuxProfile
+from emulator.lab_file.tables import NAME
+from emulator.machine.spec import Board, Disk, DiskBus, Firmware, MachineSpec, MachineType, WindowsParts
 from emulator.sac.image import Account, SacConsole
 from emulator.sac.knobs import PROFILES, SacKnobs
 from emulator.sac.profile import IDENTITY, SacProfile, load_profile
 
-NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 NAME_MOST = 40
 UNVERIFIED = "Windows as its user registered it; what it is, ttylab has not verified"
 MEMORY_MIB = 4096
@@ -57,13 +49,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileIdentity:
-    """What identifies a file without reading gigabytes.
-
-    Attributes:
-        size: bytes.
-        mtime_ns: time of the last change.
-        ends_sha256: hash of its first and last MiB.
-    """
+    """What identifies a file without reading gigabytes; the hash is that of its first and last MiB."""
 
     size: int
     mtime_ns: int
@@ -96,7 +82,7 @@ class WindowsImage:
     identity: FileIdentity
     release: str
     firmware: Firmware
-    disk_format: Literal["raw", "qcow2", "vhdx"] | None = None
+    disk_format: DiskFormat | None = None
     tpm: bool = False
     user: str = "Administrator"
     domain: str = ""
@@ -165,11 +151,7 @@ class WindowsImage:
         }
 
     def spec(self, board: Board) -> MachineSpec:
-        """Return a machine that boots it; see `windows_spec`.
-
-        Raises:
-            SpecError: it boots under another firmware, there is no such machine, or there are words.
-        """
+        """Return a machine that boots it, as `windows_spec`; raises SpecError for words, other firmware."""
         if board.words:
             words = " ".join(board.words)
             raise SpecError(f"--append {words!r}: Windows takes no words from ttylab; leave it out")
@@ -182,6 +164,10 @@ class WindowsImage:
         """Return no words: its user named it."""
         del host_name
         return ()
+
+    def linux_console(self) -> LinuxProfile:
+        """Refuse: it is no Linux."""
+        raise SpecError(f"image {self.name} is no Linux")
 
     def sac_console(self, knobs: SacKnobs) -> SacConsole:
         """Return its release and the account that its user registered."""

@@ -7,29 +7,27 @@ killed, by the next installation.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pycdlib
 
 from emulator.clock import Deadline
+from emulator.disks.formats import DiskFormat
+from emulator.disks.qemu_img import create_disk
 from emulator.errors import DeadlineExceeded, EmulatorError, ImageError, MachineGone
-from emulator.files import hold_lock
+from emulator.files import open_owned_directory
 from emulator.guest_text.escapes import seen
 from emulator.machine.machine import Machine, open_machine
 from emulator.machine.power import MachineState
 from emulator.machine.run_dir import COM2_FILE, FIRMWARE_FILE
-from emulator.machine.spec import DiskFormat, MachineSpec, MachineType, WindowsParts
+from emulator.machine.spec import MachineSpec, MachineType, WindowsParts
 from emulator.windows.answer_file import ANSWER_FILE, READY, STAGE, Answers, render_answer_file
-from emulator.windows.disk import create_disk
 from emulator.windows.image import ensure_spcr, windows_disk
 
 VOLUME = "TTYLAB_ANSWER"
@@ -37,11 +35,7 @@ _SHORT_NAME = "/AUTOUNAT.XML;1"
 
 
 def write_answer_iso(path: Path, answer_file: bytes) -> None:
-    """Write a CD image with the answer file to a new file of mode 0600, as it contains the password.
-
-    Raises:
-        ImageError: it can't be written; no file is left behind.
-    """
+    """Write a CD with the answer file, whose password makes it 0600; after an ImageError no file is left."""
     iso = pycdlib.PyCdlib()
     iso.new(interchange_level=3, joliet=3, vol_ident=VOLUME)
     try:
@@ -59,10 +53,8 @@ def write_answer_iso(path: Path, answer_file: bytes) -> None:
         iso.close()
 
 
-PREFIX = ".install-"
-_LOCK = "lock"
-_TURN = ".install.lock"
-_TURN_S = 60.0
+INSTALLING = ".install-"
+"""What the names of directories for unfinished files begin with."""
 _LOOK_S = 1.0
 _ENTER_S = 30.0
 """How long Enter is pressed once a second: media ask for a key before they boot, and show a menu whose
@@ -122,25 +114,28 @@ def install_windows(
         disk, answers = directory / "disk.qcow2", directory / "answers.iso"
         create_disk(disk, gib=wanted.disk_gib)
         write_answer_iso(answers, render_answer_file(wanted.answers))
-        spec = _spec(wanted, disk=disk, answers=answers, root=root)
+        spec = MachineSpec(
+            name=f"install-{wanted.name}",
+            machine=MachineType.Q35,
+            firmware=wanted.answers.firmware,
+            vcpus=wanted.vcpus,
+            memory_mib=wanted.memory_mib,
+            disks=(windows_disk(disk, DiskFormat.QCOW2),),
+            windows=WindowsParts(
+                cdroms=(wanted.iso, answers), acpi_tables=(ensure_spcr(root),), tpm=wanted.tpm
+            ),
+        )
         for name in (COM2_FILE, FIRMWARE_FILE):  # of an earlier installation
             (run_dir / name).unlink(missing_ok=True)
         with open_machine(spec, run_dir=run_dir, label=f"install {wanted.name}") as machine:
             tell("booting the media")
             _await_end(machine, deadline, tell)
-        return _seal(disk, base)
-
-
-def _spec(wanted: Installation, *, disk: Path, answers: Path, root: Path) -> MachineSpec:
-    return MachineSpec(
-        name=f"install-{wanted.name}",
-        machine=MachineType.Q35,
-        firmware=wanted.answers.firmware,
-        vcpus=wanted.vcpus,
-        memory_mib=wanted.memory_mib,
-        disks=(windows_disk(disk, DiskFormat.QCOW2),),
-        windows=WindowsParts(cdroms=(wanted.iso, answers), acpi_tables=(ensure_spcr(root),), tpm=wanted.tpm),
-    )
+        try:
+            disk.chmod(0o400)
+            base.parent.mkdir(mode=0o700, exist_ok=True)
+            return disk.rename(base)
+        except OSError as error:
+            raise ImageError(f"{base}: can't be written: {error.strerror}") from error
 
 
 def _await_end(machine: Machine, deadline: Deadline, tell: Tell) -> None:
@@ -159,12 +154,15 @@ def _await_end(machine: Machine, deadline: Deadline, tell: Tell) -> None:
         require_hope({mark.name for mark in transcript.marks}, console, where=machine.run_dir)
         seen = max(seen, len(transcript) - _LONGEST_TEXT)
         if is_off:
-            _require_ready(machine, said, stages)
+            if machine.exit is not None and not machine.exit.expected:
+                raise MachineGone(f"QEMU ended during the installation: {machine.exit.reason}")
+            if not is_ready(said):
+                what = f"the guest switched itself off without saying {READY} on COM2"
+                raise ImageError(f"{what}; {_last(stages, machine.run_dir)}")
             return
         if deadline.expired():
-            raise DeadlineExceeded(
-                f"the installation was not ready in time; {_last(stages, machine.run_dir)}"
-            )
+            last = _last(stages, machine.run_dir)
+            raise DeadlineExceeded(f"the installation was not ready in time; {last}")
         if not stages and deadline.clock.monotonic() < keys_until:
             with suppress(EmulatorError):  # it may just have ended; the next round will notice
                 machine.press_keys(("ret",), Deadline.after(_COMMAND_S))
@@ -188,26 +186,12 @@ def _lines(said: bytes) -> bytes:
 
 
 def require_hope(marks: set[str], console: bytes, *, where: Path) -> None:
-    """Raise if an installation can't succeed any more, by QEMU's events and what COM1 and the firmware show.
-
-    Raises:
-        ImageError: the disk of the host is full or failed, or nothing boots; the text names `where`.
-    """
+    """Raise ImageError, with `where`, once QEMU's events, or COM1 and the firmware, leave no hope."""
     if "BLOCK_IO_ERROR" in marks:
         raise ImageError(f"a disk can't be written: the host's is full, or failed; see {where}")
     if _NOTHING_BOOTS.search(console):
-        raise ImageError(
-            f"nothing boots: the firmware found neither disk nor CD that it can start; see {where}"
-        )
-
-
-def _require_ready(machine: Machine, said: bytes, stages: tuple[str, ...]) -> None:
-    if machine.exit is not None and not machine.exit.expected:
-        raise MachineGone(f"QEMU ended during the installation: {machine.exit.reason}")
-    if not is_ready(said):
-        raise ImageError(
-            f"the guest switched itself off without saying {READY} on COM2; {_last(stages, machine.run_dir)}"
-        )
+        what = "the firmware found neither disk nor CD that it can start"
+        raise ImageError(f"nothing boots: {what}; see {where}")
 
 
 def _last(stages: tuple[str, ...], run_dir: Path) -> str:
@@ -215,48 +199,11 @@ def _last(stages: tuple[str, ...], run_dir: Path) -> str:
     return f"last stage reported: {stage}; its console and COM2 are in {run_dir}"
 
 
-def _seal(disk: Path, base: Path) -> Path:
-    try:
-        disk.chmod(0o400)
-        base.parent.mkdir(mode=0o700, exist_ok=True)
-        disk.rename(base)
-    except OSError as error:
-        raise ImageError(f"{base}: can't be written: {error.strerror}") from error
-    return base
-
-
 @contextmanager
 def _workshop(root: Path) -> Iterator[Path]:
     """Make a directory for unfinished files; those of killed installations are removed first."""
     try:
-        with ExitStack() as stack:
-            with hold_lock(root / _TURN, wait_s=_TURN_S):  # nobody sees a directory whose lock isn't held yet
-                for old in root.glob(f"{PREFIX}*"):
-                    _remove_orphan(old)
-                path = Path(stack.enter_context(TemporaryDirectory(dir=root, prefix=PREFIX)))
-                lock = stack.enter_context((path / _LOCK).open("wb"))
-                fcntl.flock(lock, fcntl.LOCK_EX)
+        with open_owned_directory(root, prefix=INSTALLING) as path:
             yield path
     except OSError as error:
         raise ImageError(f"{error.filename or root}: {error.strerror}") from error
-
-
-def collect_installations(root: Path, *, dry_run: bool = False) -> tuple[Path, ...]:
-    """Remove what killed installations below `root` left, and return it; FileError: it can't be locked."""
-    if not any(root.glob(f"{PREFIX}*")):
-        return ()
-    with hold_lock(root / _TURN, wait_s=_TURN_S):
-        return tuple(old for old in sorted(root.glob(f"{PREFIX}*")) if _remove_orphan(old, dry_run=dry_run))
-
-
-def _remove_orphan(directory: Path, *, dry_run: bool = False) -> bool:
-    """Remove the directory of an installation unless its process still holds the lock; tell whether it did.
-
-    The turn must be held: a directory without a lock is then one whose process was killed before it had one.
-    """
-    with suppress(OSError), (directory / _LOCK).open("a+b") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not dry_run:
-            shutil.rmtree(directory)
-        return True
-    return False

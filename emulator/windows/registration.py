@@ -14,21 +14,22 @@ from xml.etree import ElementTree as ET
 import pycdlib
 from pycdlib.pycdlibexception import PyCdlibException
 
+from emulator.disks.formats import DiskFormat, detect_format
+from emulator.disks.layout import read_layout
+from emulator.disks.qemu_img import read_head
 from emulator.errors import SpecError
 from emulator.files import require_regular
 from emulator.machine.disk_files import require_own_disk
-from emulator.machine.spec import DiskFormat, Firmware
+from emulator.machine.spec import Firmware
 from emulator.sac.knobs import PROFILES
-from emulator.sac.profile import load_profile
-from emulator.windows.disk import Format, detect_format, read_head, read_layout
+from emulator.sac.profile import IDENTITY, load_profile
 from emulator.windows.image import NAME_MOST, Level, WindowsImage
 from emulator.windows.registry import identify
 
 MAGIC = b"MSWIM\0\0\0"
 _HEADER_LENGTH = 208
 _XML_RESOURCE = 0x48
-_XML_MOST = 16 << 20
-"""Bytes: Microsoft's media have some 20 KiB."""
+_XML_MOST = 16 << 20  # bytes; Microsoft's media have some 20 KiB
 _IMAGES_MOST = 1000
 
 
@@ -54,11 +55,7 @@ class Edition:
 
 
 def read_editions(file: BinaryIO, *, origin: str) -> tuple[Edition, ...]:
-    """Return the editions of a seekable WIM, in order; at most 16 MiB are read.
-
-    Raises:
-        SpecError: it is not a WIM, is truncated, or its XML is damaged; the text names `origin`.
-    """
+    """Return the editions of a seekable WIM, 16 MiB at most; SpecError: `origin` is none, or damaged."""
     header = file.read(_HEADER_LENGTH)
     if not header.startswith(MAGIC):
         raise SpecError(f"{origin}: not a Windows image file: it begins with {header[:8]!r}, not {MAGIC!r}")
@@ -72,11 +69,7 @@ def read_editions(file: BinaryIO, *, origin: str) -> tuple[Edition, ...]:
 
 
 def find_edition(editions: tuple[Edition, ...], wanted: str, *, origin: str) -> Edition:
-    """Return the edition that `wanted` names: its number, a name, the last word of one, or a part of one.
-
-    Raises:
-        SpecError: none or several match; the text lists them.
-    """
+    """Return the edition with that number, name, last word, or part of a name; the SpecError lists them."""
     fold = wanted.strip().casefold()
     if not fold:
         raise SpecError(f"--edition is empty; {origin} has: {list_editions(editions)}")
@@ -98,9 +91,8 @@ def list_editions(editions: Iterable[Edition]) -> str:
 def _read_at(file: BinaryIO, offset: int, length: int, *, origin: str) -> bytes:
     end = file.seek(0, 2)
     if offset + length > end:
-        raise SpecError(
-            f"{origin}: truncated: {end} bytes long, its list of editions ends at {offset + length}"
-        )
+        last = offset + length
+        raise SpecError(f"{origin}: truncated: {end} bytes long, its list of editions ends at {last}")
     file.seek(offset)
     data = file.read(length)
     if len(data) != length:
@@ -151,13 +143,7 @@ _BOOT = "boot.wim"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
-    """What is on an ISO.
-
-    Attributes:
-        boot: name of the WIM with WinPE; empty if there is none.
-        install: name of the WIM to install from; empty if there is none, as on WinPE's own ISOs.
-        editions: what can be installed.
-    """
+    """What is on an ISO: the names of the WIM with WinPE and of the one to install from, empty for none."""
 
     boot: str
     install: str
@@ -202,9 +188,8 @@ def _opened(path: Path) -> Iterator[Any]:
     with path.open("rb") as file:
         file.seek(_DESCRIPTOR + 1)
         if file.read(5) not in _ISO_MARKS:
-            raise SpecError(
-                f"--iso {path}: not an ISO image: it has no volume descriptor at byte {_DESCRIPTOR}"
-            )
+            missing = f"it has no volume descriptor at byte {_DESCRIPTOR}"
+            raise SpecError(f"--iso {path}: not an ISO image: {missing}")
     iso = pycdlib.PyCdlib()
     with _as_spec_error(path):
         iso.open(str(path))
@@ -233,15 +218,11 @@ def _sources(iso: Any) -> tuple[str, str, tuple[str, ...]]:
     for key in (key for key, is_there in ways if is_there):
         for directory in (f"/{_SOURCES}", f"/{_SOURCES.upper()}"):
             with suppress(PyCdlibException):
-                names = tuple(iso.full_path_from_dirrecord(one).rsplit("/", 1)[-1]
-                              for one in iso.list_children(**{key: directory}) if _is_named(one))  # fmt: skip
-
-                return key, directory, names
+                there = [one for one in iso.list_children(**{key: directory}) if one is not None]
+                named = (one for one in there if not one.is_dot() and not one.is_dotdot())
+                paths = tuple(iso.full_path_from_dirrecord(one) for one in named)
+                return key, directory, tuple(path.rsplit("/", 1)[-1] for path in paths)
     return "iso_path", "", ()
-
-
-def _is_named(record: Any) -> bool:
-    return record is not None and not record.is_dot() and not record.is_dotdot()
 
 
 def _find(names: tuple[str, ...], wanted: tuple[str, ...]) -> str:
@@ -250,8 +231,6 @@ def _find(names: tuple[str, ...], wanted: tuple[str, ...]) -> str:
 
 
 DEFAULT_RELEASE = "2022"
-_HEAD = 0x8800
-"""Bytes in which every known format has its mark."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,7 +249,7 @@ class RegistrationOptions:
     name: str = ""
     release: str | None = None
     firmware: Firmware | None = None
-    disk_format: Format | None = None
+    disk_format: DiskFormat | None = None
     tpm: bool = False
     user: str = "Administrator"
     domain: str = ""
@@ -279,23 +258,14 @@ class RegistrationOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """An image that can be registered.
-
-    Attributes:
-        image: what it is.
-        notes: what its user should know, one line each.
-    """
+    """An image that can be registered, and what its user should know, one line each."""
 
     image: WindowsImage
     notes: tuple[str, ...] = ()
 
 
 def propose_iso(path: Path, options: RegistrationOptions) -> Proposal:
-    """Return the image that boots an ISO as it is.
-
-    Raises:
-        SpecError: there is no such file, it is not an ISO or has no Windows on it, or an option is wrong.
-    """
+    """Return the image that boots an ISO as it is; raises SpecError if it can't be, or an option is wrong."""
     path = require_file(path, option="--iso")
     media = read_media(path)
     release, notes = _release(options, builds_of(media))
@@ -321,15 +291,15 @@ def propose_disk(path: Path, options: RegistrationOptions) -> Proposal:
         MissingPrerequisite: the disk is not raw, and qemu-img is not installed.
     """
     path = require_file(path, option="--disk")
-    with path.open("rb") as file:
-        found = detect_format(file.read(_HEAD), origin=str(path))
+    found = detect_format(path)
     disk_format = options.disk_format or found
-    if disk_format not in {found, "raw"}:
+    if disk_format not in {found, DiskFormat.RAW}:
         raise SpecError(f"--format {disk_format}: {path} is {found}; leave it out, or say {found}")
-    require_own_disk(path, DiskFormat(disk_format))
-    layout = read_layout(read_head(path, disk_format=disk_format), origin=str(path))
+    require_own_disk(path, disk_format)
+    head = read_head(path, disk_format=disk_format)
+    layout, is_sac_guest = read_layout(head, origin=f"--disk {path}"), IDENTITY.encode() in head
     release, notes = _release(options, ())
-    if layout.is_sac_guest:
+    if is_sac_guest:
         notes += ("this is a disk of ttylab's own SAC guest, which is not Windows; reports will say so",)
     elif not layout.maybe_windows:
         notes += ("it has none of the partitions that Windows makes: is it Windows?",)
@@ -342,12 +312,12 @@ def propose_disk(path: Path, options: RegistrationOptions) -> Proposal:
         disk_format=disk_format,
         identity=identify(path),
         release=release,
-        firmware=options.firmware or layout.firmware,
+        firmware=options.firmware or Firmware(layout.firmware),
         tpm=options.tpm,
         user=options.user,
         domain=options.domain,
         password=options.password,
-        is_sac_guest=layout.is_sac_guest,
+        is_sac_guest=is_sac_guest,
     )
     return Proposal(image=image, notes=notes)
 
@@ -370,10 +340,7 @@ def name_of(path: Path) -> str:
 
 
 def _release(options: RegistrationOptions, builds: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    if options.release is not None:
-        return options.release, ()
-    found = release_of(builds)
-    if found is not None:
+    if found := options.release or release_of(builds):
         return found, ()
     what = f"build {builds[0]} is of no release that ttylab knows" if builds else "its release is not known"
     return DEFAULT_RELEASE, (f"{what}: taken for {DEFAULT_RELEASE} (--release says otherwise)",)

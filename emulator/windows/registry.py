@@ -18,7 +18,7 @@ from emulator import places
 from emulator.errors import FileError, ImageError, LockHeld, SpecError
 from emulator.files import hold_lock, read_whole, write_whole
 from emulator.machine.disk_files import require_own_disk
-from emulator.machine.spec import DiskFormat
+from emulator.program import called
 from emulator.values import json_ready, load_json
 from emulator.windows.image import FileIdentity, Level, WindowsImage
 
@@ -37,11 +37,7 @@ class _RegistryFile:
 
 
 class WindowsRegistry:
-    """The registered images.
-
-    Args:
-        root: its directory, which is made when something is registered. Default: `places.windows()`.
-    """
+    """The registered images, in a directory (`places.windows()`) that is made for the first of them."""
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = (root or places.windows()).absolute()
@@ -59,20 +55,14 @@ class WindowsRegistry:
         try:
             found = load_json(text, _RegistryFile, origin=str(path), whole=True).images
         except SpecError as error:
-            raise ImageError(
-                f"{path}: damaged; repair or remove it, and register the images again: {error}"
-            ) from None
+            remedy = "repair or remove it, and register the images again"
+            raise ImageError(f"{path}: damaged; {remedy}: {error}") from None
         return {image.name: image for image in found}
 
     def open(self, name: str) -> WindowsImage:
-        """Return an image whose file is still what was registered.
-
-        Raises:
-            SpecError: there is no such image, its file is gone or was changed, or it rests on another file.
-            ImageError: the registry is damaged.
-        """
+        """Return an image; raises SpecError if there is none, or its file is not as it was registered."""
         image = _find(self.images(), name)
-        again = f"register it again, after: ttylab images remove-windows {name}"
+        again = f"register it again, after: {called('images', 'remove-windows', name)}"
         try:
             now = image.path.stat()
         except OSError as error:
@@ -80,17 +70,11 @@ class WindowsRegistry:
         if (now.st_size, now.st_mtime_ns) != (image.identity.size, image.identity.mtime_ns):
             raise SpecError(f"image {name}: {image.path} was changed since it was registered; {again}")
         if image.disk_format is not None:
-            require_own_disk(image.path, DiskFormat(image.disk_format))
+            require_own_disk(image.path, image.disk_format)
         return image
 
     def add(self, image: WindowsImage) -> None:
-        """Register an image.
-
-        Raises:
-            SpecError: the name is taken.
-            ImageError: the registry is damaged or can't be locked.
-            FileError: it can't be written; it is as before.
-        """
+        """Register an image; raises SpecError if the name is taken; after a FileError all is as before."""
         with self._locked():
             images = dict(self.images())
             if image.name in images:
@@ -100,10 +84,7 @@ class WindowsRegistry:
     def remove(self, name: str) -> Path | None:
         """Forget an image, and return its file if that was deleted: only base images of ttylab's own are.
 
-        Raises:
-            SpecError: there is no such image.
-            ImageError: the registry is damaged or can't be locked, or the file can't be deleted.
-            FileError: the registry can't be written; it is as before.
+        Raises SpecError for an unknown one, else as `add`; ImageError also if the file can't be deleted.
         """
         with self._locked():
             images = dict(self.images())

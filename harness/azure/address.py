@@ -6,10 +6,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from typer import Option
 
 from emulator.errors import SpecError
 from emulator.files import read_whole
+from emulator.program import called
 from emulator.values import TOML_MOST, parse_json
 
 AZURE_ENDPOINT = "https://management.azure.com"
@@ -89,7 +92,7 @@ def address_of_environment(environment: Mapping[str, str], *, principal: str = "
     if not endpoint:
         raise SpecError(
             "no service is known: give --ready-file, --endpoint or --real-azure, or set TTYLAB_READY_FILE"
-            " or TTYLAB_ENDPOINT (ttylab serve --print-env)"
+            f" or TTYLAB_ENDPOINT ({called('serve', '--print-env')})"
         )
     ca = environment.get("TTYLAB_CA", "")
     return ServiceAddress(
@@ -113,48 +116,62 @@ def _logins(credentials: object) -> dict[str, tuple[str, str]]:
     return found
 
 
-def choose_address(
-    *,
-    ready_file: Path | None = None,
-    endpoint: str = "",
-    ca: Path | None = None,
-    principal: str = "",
-    real_azure: bool = False,
-    subscription: str = "",
-    group: str = "",
-) -> ServiceAddress:
-    """Return the service in the options, else the one in TTYLAB_READY_FILE or TTYLAB_ENDPOINT.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceChoice:
+    """Which service a command talks to; each field is an option."""
 
-    Raises:
-        SpecError: no service or more than one is given, or the file is wrong.
-    """
-    if (ready_file is not None) + bool(endpoint) + real_azure > 1:
-        raise SpecError("give one of --ready-file, --endpoint and --real-azure")
-    if real_azure:
-        return ServiceAddress(
-            endpoint=AZURE_ENDPOINT,
-            tenant="",
-            subscription=subscription,
-            group=group,
-            principal="",
-            azure=True,
+    group: Annotated[str, Option("--group", "-g", help="Resource group; default: rg1.")] = ""
+    subscription: Annotated[str, Option("--subscription", help="Subscription id.")] = ""
+    ready_file: Annotated[
+        Path | None, Option("--ready-file", help="File that `ttylab serve --ready-file` wrote.")
+    ] = None
+    endpoint: Annotated[str, Option("--endpoint", help="https://HOST:PORT of ttylab's service.")] = ""
+    ca: Annotated[Path | None, Option("--ca", help="Certificate of the service's authority.")] = None
+    principal: Annotated[
+        str, Option("--as", metavar="NAME", help="Client id or user to act as; default: app.")
+    ] = ""
+    real_azure: Annotated[
+        bool,
+        Option("--real-azure", help="The real Azure, with the identity that azure-identity finds."),
+    ] = False
+
+    def address(self) -> ServiceAddress:
+        """Return the service in the options, else the one in TTYLAB_READY_FILE or TTYLAB_ENDPOINT.
+
+        Raises:
+            SpecError: no service or more than one is given, or the file is wrong.
+        """
+        if (self.ready_file is not None) + bool(self.endpoint) + self.real_azure > 1:
+            raise SpecError("give one of --ready-file, --endpoint and --real-azure")
+        if self.real_azure:
+            return ServiceAddress(
+                endpoint=AZURE_ENDPOINT,
+                tenant="",
+                subscription=self.subscription,
+                group=self.group,
+                principal="",
+                azure=True,
+            )
+        address = self._address_of_ttylab()
+        address = replace(
+            address,
+            subscription=self.subscription or address.subscription,
+            group=self.group or address.group,
+            ca=self.ca or address.ca,
         )
-    file = ready_file or (Path(found) if (found := os.environ.get("TTYLAB_READY_FILE")) else None)
-    if file is not None and not endpoint:
-        address = address_of_ready(_read(file), name=str(file), principal=principal)
-    else:
-        environment = dict(os.environ) | ({"TTYLAB_ENDPOINT": endpoint} if endpoint else {})
-        address = address_of_environment(environment, principal=principal)
-    address = replace(
-        address, subscription=subscription or address.subscription, group=group or address.group
-    )
-    if ca is not None:
-        address = replace(address, ca=ca)
-    if address.ca is not None and not address.ca.is_file():
-        raise SpecError(
-            f"{address.ca}: no such file; it must hold the certificate of the service's authority"
-        )
-    return address
+        if address.ca is not None and not address.ca.is_file():
+            raise SpecError(
+                f"{address.ca}: no such file; it must hold the certificate of the service's authority"
+            )
+        return address
+
+    def _address_of_ttylab(self) -> ServiceAddress:
+        found = os.environ.get("TTYLAB_READY_FILE")
+        file = self.ready_file or (Path(found) if found else None)
+        if file is not None and not self.endpoint:
+            return address_of_ready(_read(file), name=str(file), principal=self.principal)
+        environment = dict(os.environ) | ({"TTYLAB_ENDPOINT": self.endpoint} if self.endpoint else {})
+        return address_of_environment(environment, principal=self.principal)
 
 
 def _read(file: Path) -> dict[str, object]:

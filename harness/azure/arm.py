@@ -9,7 +9,7 @@ from typing import Any
 
 from emulator.clock import Deadline
 from harness.azure.address import ServiceAddress
-from harness.azure.http import Credential, Https, Reply, Transport, credential_of
+from harness.azure.http import Credential, Https, Reply, credential_of
 from harness.azure.names import may_have_token
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 
@@ -30,7 +30,7 @@ class Arm:
         credential: provides the tokens.
     """
 
-    def __init__(self, address: ServiceAddress, transport: Transport, credential: Credential) -> None:
+    def __init__(self, address: ServiceAddress, transport: Https, credential: Credential) -> None:
         self.address = address
         self.credential = credential
         self._transport = transport
@@ -65,8 +65,7 @@ class Arm:
                 break
             deadline.clock.sleep(pause)
         if reply.status >= 400:
-            code, message = reply.reason
-            raise ServiceRefused(f"{method} {_shown(url)}", status=reply.status, code=code, message=message)
+            raise reply.refusal(f"{method} {_shown(url)}")
         return reply
 
     def operate(
@@ -88,11 +87,14 @@ class Arm:
         reply = self.call(method, path, deadline=deadline, version=version, query=query, body=body)
         status_url = reply.headers.get("azure-asyncoperation")
         place = reply.headers.get("location") if reply.status == 202 else None
-        polled = reply
+        polled, doing = reply, f"{method} {_shown(path)}"
         while status_url or (place and polled.status == 202):
-            self._pause(polled, f"{method} {_shown(path)}", deadline)
+            pause = retry_after(polled)
+            if pause >= deadline.remaining():
+                raise ServiceUnreachable(f"{doing} was accepted, but did not end in time")
+            deadline.clock.sleep(pause)
             polled = self.call("GET", status_url or place or "", deadline=deadline)
-            if status_url and _has_ended(polled, doing=f"{method} {_shown(path)}"):
+            if status_url and _has_ended(polled, doing=doing):
                 break
         return reply
 
@@ -118,12 +120,6 @@ class Arm:
             )
         words = [f"{name}={value}" for query in queries for name, value in query.items()]
         return url + ("?" + "&".join(words) if words else "")
-
-    def _pause(self, reply: Reply, doing: str, deadline: Deadline) -> None:
-        pause = retry_after(reply)
-        if pause >= deadline.remaining():
-            raise ServiceUnreachable(f"{doing} was accepted, but did not end in time")
-        deadline.clock.sleep(pause)
 
 
 def retry_after(reply: Reply) -> float:

@@ -41,34 +41,15 @@ class Reply:
             return {}
         return found if isinstance(found, dict) else {}
 
-    @property
-    def reason(self) -> tuple[str, str]:
-        """The error's code and message, in either form of Azure; "" where absent."""
+    def refusal(self, doing: str, *, text: str = "") -> ServiceRefused:
+        """Return the error of this answer to `doing`: its code and message, or `text` if it has neither."""
         said = self.json()
         error = said.get("error", said)
         if isinstance(error, dict):
-            return str(error.get("code", "")), str(error.get("message", ""))
-        return str(error), str(said.get("error_description", ""))
-
-
-class Transport(Protocol):
-    """Sends one request and returns the answer."""
-
-    def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        deadline: Deadline,
-    ) -> Reply:
-        """Return the answer, whatever its status; no redirect is followed, as a token would go with it.
-
-        Raises:
-            ServiceUnreachable: there was no answer.
-        """
-        ...
+            code, message = str(error.get("code", "")), str(error.get("message", ""))
+        else:
+            code, message = str(error), str(said.get("error_description", ""))
+        return ServiceRefused(doing, status=self.status, code=code, message=message or ("" if code else text))
 
 
 class Https:
@@ -87,15 +68,13 @@ class Https:
         self._session.close()
 
     def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        deadline: Deadline,
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, deadline: Deadline
     ) -> Reply:
-        """Return the answer; see `Transport`."""
+        """Return the answer, whatever its status; no redirect is followed, as a token would go with it.
+
+        Raises:
+            ServiceUnreachable: there was no answer.
+        """
         left_s = max(deadline.remaining(), 0.001)
         try:
             answer = self._session.request(
@@ -108,14 +87,15 @@ class Https:
                 verify=self._verify,
             )
         except (requests.RequestException, OSError) as error:
-            raise ServiceUnreachable(f"{_host(url)} can't be reached: {_why(error)}") from error
+            raise ServiceUnreachable(f"{host_of(url)} can't be reached: {_why(error)}") from error
         if len(answer.content) > BODY_MAX:
-            raise ServiceUnreachable(f"{_host(url)} answered more than {BODY_MAX} bytes")
+            raise ServiceUnreachable(f"{host_of(url)} answered more than {BODY_MAX} bytes")
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return Reply(status=answer.status_code, headers=headers, body=answer.content)
 
 
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
+    """Return scheme and host of a URL, for messages: its path may contain a secret."""
     return "/".join(url.split("/", 3)[:3])
 
 
@@ -148,9 +128,7 @@ class Credential(Protocol):
     def token(self, deadline: Deadline) -> str:
         """Return a token that will work for a while.
 
-        Raises:
-            ServiceRefused: the sign-in failed.
-            ServiceUnreachable: there was no answer.
+        Raises ServiceRefused if the sign-in failed, ServiceUnreachable if there was no answer.
         """
         ...
 
@@ -158,7 +136,7 @@ class Credential(Protocol):
 class SecretCredential:
     """Signs in a service principal or a user by secret; keeps the token until shortly before it expires."""
 
-    def __init__(self, address: ServiceAddress, transport: Transport) -> None:
+    def __init__(self, address: ServiceAddress, transport: Https) -> None:
         self._address = address
         self._transport = transport
         self._token = ""
@@ -181,9 +159,7 @@ class SecretCredential:
             deadline=deadline,
         )
         if answer.status != 200:
-            code, message = answer.reason
-            doing = f"signing in as {address.principal}"
-            raise ServiceRefused(doing, status=answer.status, code=code, message=message)
+            raise answer.refusal(f"signing in as {address.principal}")
         said = answer.json()
         token, lifetime = said.get("access_token"), said.get("expires_in")
         if not isinstance(token, str) or not token:
@@ -229,6 +205,6 @@ def grant_of(address: ServiceAddress) -> dict[str, str]:
     }
 
 
-def credential_of(address: ServiceAddress, transport: Transport) -> Credential:
+def credential_of(address: ServiceAddress, transport: Https) -> Credential:
     """Return the kind of credential that the service needs."""
     return AzureCredential(address) if address.azure else SecretCredential(address, transport)

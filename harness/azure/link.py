@@ -6,7 +6,6 @@ other sends the queue. A slow receiver slows only its own socket.
 
 from __future__ import annotations
 
-import json
 import queue
 import socket
 import ssl
@@ -21,8 +20,9 @@ from websockets.sync.client import ClientConnection, connect
 
 from emulator.clock import Deadline
 from emulator.errors import ConsoleClosed, DeadlineExceeded
+from harness.azure.http import Reply, host_of
 from harness.azure.names import ABNORMAL, EndKind, judge_end
-from harness.scenario.errors import ServiceRefused, ServiceUnreachable
+from harness.scenario.errors import ServiceUnreachable
 
 FRAME_MAX = 4 << 20
 QUEUED_FRAMES = 16
@@ -94,9 +94,7 @@ class ConsoleLink:
     def send(self, data: bytes, deadline: Deadline) -> None:
         """Send `data` to the service; returns once the socket has taken all of it.
 
-        Raises:
-            ConsoleClosed: the link has ended.
-            DeadlineExceeded: the service took no more.
+        Raises ConsoleClosed if the link has ended, DeadlineExceeded if the service took no more.
         """
         for start in range(0, len(data), PIECE):
             item = _Outgoing(data[start : start + PIECE], threading.Event())
@@ -204,9 +202,7 @@ def open_link(
     first frame, for links of Azure's kind; the service's first frame, which is not the guest's, is then
     dropped. The `deadline` is for the handshake.
 
-    Raises:
-        ServiceRefused: the service refused the upgrade.
-        ServiceUnreachable: the handshake failed.
+    Raises ServiceRefused if the service refused the upgrade, ServiceUnreachable if the handshake failed.
     """
     with ExitStack() as stack:
         connection = _connect(stack, url, ca=ca, headers=headers or {}, deadline=deadline)
@@ -219,7 +215,6 @@ def open_link(
 def _connect(
     stack: ExitStack, url: str, *, ca: Path | None, headers: Mapping[str, str], deadline: Deadline
 ) -> ClientConnection:
-    host = "/".join(url.split("/", 3)[:3])
     try:
         opened = connect(
             url,
@@ -234,11 +229,12 @@ def _connect(
         )
         connection: ClientConnection = stack.enter_context(opened)
     except InvalidStatus as error:
-        code, message = _reason(bytes(error.response.body or b""))
-        status = error.response.status_code
-        raise ServiceRefused("opening the link", status=status, code=code, message=message) from error
+        reply = Reply(status=error.response.status_code, body=bytes(error.response.body or b""))
+        text = reply.body[:200].decode("utf-8", "replace").strip()
+        raise reply.refusal("opening the link", text=text) from error
     except (OSError, InvalidHandshake, TimeoutError) as error:
-        raise ServiceUnreachable(f"{host} can't be reached: {str(error) or type(error).__name__}") from error
+        why = str(error) or type(error).__name__
+        raise ServiceUnreachable(f"{host_of(url)} can't be reached: {why}") from error
     return connection
 
 
@@ -246,13 +242,3 @@ def _context(ca: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=None if ca is None else str(ca))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
-
-
-def _reason(body: bytes) -> tuple[str, str]:
-    """Return code and message of an error body, or its text if it has neither."""
-    try:
-        said = json.loads(body)
-        error = said.get("error", said)
-        return str(error.get("code", "")), str(error.get("message", ""))
-    except (ValueError, AttributeError):
-        return "", body[:200].decode("utf-8", "replace").strip()

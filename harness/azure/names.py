@@ -24,9 +24,7 @@ def parse_vm(text: str, *, subscription: str, group: str) -> ResourceId:
     """Return the VM or scale-set instance that `text` names.
 
     `text` is "VM", "SCALESET/INSTANCE" or a resource id; a name is looked for in `subscription` and `group`.
-
-    Raises:
-        SpecError: it can't be a name, or is the id of something else.
+    Raises SpecError if it can't be a name, or is the id of something else.
     """
     if text.startswith("/"):
         return _require_machine(parse_resource_id(text))
@@ -183,11 +181,7 @@ def watch_for(pattern: str) -> PatternWatch | None:
 
 
 def parse_time(text: str, *, option: str) -> float:
-    """Return seconds from "30s", "500ms", "2m", "1h" or a number.
-
-    Raises:
-        SpecError: it is none of these.
-    """
+    """Return seconds from "30s", "500ms", "2m", "1h" or a number; raises SpecError if it is none of these."""
     found = _TIME.fullmatch(text)
     if found is None:
         raise SpecError(f"{option} is {text!r}; allowed: a number followed by ms, s, m or h, as in 30s")

@@ -14,6 +14,7 @@ from typing import Any
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.cloud.resource_id import ResourceId
 from emulator.errors import LabError, SpecError
+from emulator.fleet.observed import Observed
 from emulator.machine.spec import MachineSpec
 from harness.azure.arm import Arm
 from harness.azure.link import open_link
@@ -24,40 +25,23 @@ COMPUTE_VERSION = "2024-07-01"
 CONSOLE_VERSION = "2024-07-01"
 
 
-class VmCommand(StrEnum):
-    """Admin commands of a console session."""
+class Act(StrEnum):
+    """What can be done to a VM: by an admin command of a console session, or to its power."""
 
     NMI = "nmi"
     SYSRQ = "sysrq"
     RESET = "reset"
-
-
-class Power(StrEnum):
-    """Changes of a VM's power; the values are the words in its URL."""
-
-    START = "start"
-    STOP = "powerOff"
     RESTART = "restart"
+    STOP = "stop"
+    START = "start"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
-    """The observed effect of an admin command.
-
-    Attributes:
-        seen: whether the expected effect was seen; None if the service does not say.
-        evidence: the guest's own words, not escaped; "" if there are none.
-        refused: whether these words are a refusal.
-    """
-
-    seen: bool | None
-    evidence: str = ""
-    refused: bool = False
-
-    @property
-    def unseen(self) -> str:
-        """What to call it if no effect was seen."""
-        return "the guest refused" if self.refused else "no effect seen"
+_POWERS = {
+    Act.RESTART: ("restart", "running"),
+    Act.STOP: ("powerOff", "stopped"),
+    Act.START: ("start", "running"),
+}
+"""Of each change of power the word in its URL, and the state that follows."""
 
 
 class AzureVm:
@@ -85,7 +69,7 @@ class AzureVm:
         except SpecError as error:
             raise ServiceUnreachable(str(error)) from error
 
-    def command(self, session: str, command: VmCommand, deadline: Deadline, *, keys: str = "") -> Observed:
+    def command(self, session: str, command: Act, deadline: Deadline, *, keys: str = "") -> Observed:
         """Let the service do `command` to the guest and return its observed effect.
 
         `session` is the connection string; the `keys` of a system request are sent in turn. The service
@@ -106,15 +90,15 @@ class AzureVm:
         )
         return read_observed(reply.json())
 
-    def power(self, act: Power, deadline: Deadline, *, force: bool = False, wait: bool = True) -> None:
+    def power(self, act: Act, deadline: Deadline, *, force: bool = False, wait: bool = True) -> None:
         """Change the VM's power; with `wait`, return after the change.
 
         Raises:
             ServiceRefused, ServiceUnreachable: as `Arm.operate`.
         """
-        query = {"skipShutdown": str(force).lower()} if act is Power.STOP else {}
+        query = {"skipShutdown": str(force).lower()} if act is Act.STOP else {}
         ask = self.arm.operate if wait else self.arm.call
-        ask("POST", f"{self.id}/{act}", version=COMPUTE_VERSION, query=query, deadline=deadline)
+        ask("POST", f"{self.id}/{_POWERS[act][0]}", version=COMPUTE_VERSION, query=query, deadline=deadline)
 
     def power_state(self, deadline: Deadline) -> str:
         """Return its power state ("running", "stopped", "deallocated", …).
@@ -162,9 +146,7 @@ def own_vm(
 
     The `image` is one of the catalog or a SAC guest, and `os_type`, "Linux" or "Windows", is what is shown.
     The `words` are for the kernel's command line, besides those of every Linux guest; or a SAC guest's knobs.
-
-    Raises:
-        LabError: the service refused, or can't be reached.
+    Raises LabError if the service refused, or can't be reached.
     """
     path = str(vm)
     try:
@@ -225,17 +207,6 @@ WATCH_S = 5.0
 _KEYS = re.compile(r"[0-9A-Za-z]+")
 
 
-class Sendable(StrEnum):
-    """What `ttylab send` can send."""
-
-    NMI = "nmi"
-    SYSRQ = "sysrq"
-    RESET = "reset"
-    RESTART = "restart"
-    STOP = "stop"
-    START = "start"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendRequest:
     """A stimulus for a VM.
@@ -246,16 +217,9 @@ class SendRequest:
         keys: keys of a system request.
     """
 
-    act: Sendable
+    act: Act
     vm: str
     keys: str = ""
-
-
-_POWERS = {
-    Sendable.RESTART: (Power.RESTART, "running"),
-    Sendable.STOP: (Power.STOP, "stopped"),
-    Sendable.START: (Power.START, "running"),
-}
 
 
 def parse_stimulus(words: Sequence[str]) -> SendRequest:
@@ -264,16 +228,16 @@ def parse_stimulus(words: Sequence[str]) -> SendRequest:
     Raises:
         SpecError: they are not a known stimulus and its arguments.
     """
-    act = next((one for one in Sendable if words and one.value == words[0].lower()), None)
+    act = next((one for one in Act if words and one.value == words[0].lower()), None)
     if act is None:
         asked = words[0] if words else ""
-        raise SpecError(f"send {asked!r}: allowed: {', '.join(Sendable)}")
-    wanted = 3 if act is Sendable.SYSRQ else 2
+        raise SpecError(f"send {asked!r}: allowed: {', '.join(Act)}")
+    wanted = 3 if act is Act.SYSRQ else 2
     if len(words) != wanted:
         raise SpecError(
             f"send {act}: need {'KEYS VM, as in: send sysrq h linux1' if wanted == 3 else 'one VM'}"
         )
-    keys = words[1] if act is Sendable.SYSRQ else ""
+    keys = words[1] if act is Act.SYSRQ else ""
     if keys and not _KEYS.fullmatch(keys):
         raise SpecError(f"send sysrq {keys!r}: allowed: letters and digits, each sent in turn (h, REISUB)")
     return SendRequest(act=act, vm=words[-1], keys=keys)
@@ -287,24 +251,20 @@ def send_stimulus(vm: AzureVm, request: SendRequest, deadline: Deadline, *, forc
         ServiceUnreachable: no answer in time, or the operation did not end in time.
     """
     if request.act not in _POWERS:
-        return _send_command(vm, VmCommand(request.act.value), request.keys, deadline)
-    power, wanted = _POWERS[request.act]
-    vm.power(power, deadline, force=force)
+        return _send_command(vm, request.act, request.keys, deadline)
+    vm.power(request.act, deadline, force=force)
     state = vm.power_state(deadline)
-    return Observed(seen=state == wanted, evidence=f"the VM is {state}")
+    return Observed(seen=state == _POWERS[request.act][1], evidence=f"the VM is {state}")
 
 
-def _send_command(vm: AzureVm, command: VmCommand, keys: str, deadline: Deadline) -> Observed:
+def _send_command(vm: AzureVm, command: Act, keys: str, deadline: Deadline) -> Observed:
     session = vm.connect(deadline)
     if not vm.arm.address.azure:
         return vm.command(session, command, deadline, keys=keys)
     # The real service needs a trusted socket first and does not report the effect of a command.
     wrote = threading.Event()
     link = open_link(
-        session,
-        receive=lambda _: wrote.set(),
-        deadline=deadline,
-        token=vm.arm.credential.token(deadline),
+        session, receive=lambda _: wrote.set(), deadline=deadline, token=vm.arm.credential.token(deadline)
     )
     with link:
         wrote.wait(min(WATCH_S, deadline.remaining()))  # for earlier output

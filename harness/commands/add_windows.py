@@ -7,58 +7,50 @@ import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
-import typer
+from typer import Argument, Option
 
 from emulator.clock import Deadline
+from emulator.disks.formats import DiskFormat
 from emulator.errors import SpecError
-from emulator.images.kinds import image_features
+from emulator.guest_images.kinds import image_features
 from emulator.machine.spec import Firmware
 from emulator.windows.image import Level
 from emulator.windows.registry import WindowsRegistry, identify
-from harness.commands import say
+from harness.commands import say, with_options
 
+_E = TypeVar("_E", bound=StrEnum)
 _LINE_MOST = 256
 
-Iso = Annotated[Path | None, typer.Option(help="Windows media: WinPE or a Server's.")]
-Disk = Annotated[Path | None, typer.Option(help="An installed disk: raw, qcow2 or vhdx.")]
-Name = Annotated[str, typer.Option(help="The image's name; by default made from the file's.")]
-ListEditions = Annotated[
-    bool, typer.Option("--list-editions", help="List the editions on the ISO, and stop.")
-]
-Install = Annotated[bool, typer.Option("--install", help="Install from the ISO unattended, onto a new disk.")]
-Wanted = Annotated[str, typer.Option(help="What to install: number or name, or a part of it.")]
+Iso = Annotated[Path | None, Option(help="Windows media: WinPE or a Server's.")]
+Disk = Annotated[Path | None, Option(help="An installed disk: raw, qcow2 or vhdx.")]
+Name = Annotated[str, Option(help="The image's name; by default made from the file's.")]
+ListEditions = Annotated[bool, Option("--list-editions", help="List the editions on the ISO, and stop.")]
+Install = Annotated[bool, Option("--install", help="Install from the ISO unattended, onto a new disk.")]
+Wanted = Annotated[str, Option(help="What to install: number or name, or a part of it.")]
 Release = Annotated[
-    str | None, typer.Option(help="2016, 2019, 2022 or 2025; default: what the ISO says, else 2022.")
+    str | None, Option(help="2016, 2019, 2022 or 2025; default: what the ISO says, else 2022.")
 ]
 FirmwareName = Annotated[
-    str | None, typer.Option(help="seabios or ovmf; default: what suits the disk, ovmf for an ISO.")
+    str | None, Option(help="seabios or ovmf; default: what suits the disk, ovmf for an ISO.")
 ]
 DiskFormatName = Annotated[
-    str | None, typer.Option("--format", help="raw, qcow2 or vhdx; default: what the file says.")
+    str | None, Option("--format", help="raw, qcow2, vpc, vhdx or vmdk; default: what the file says.")
 ]
-HasTpm = Annotated[bool, typer.Option("--tpm", help="Give it a TPM 2.0 (swtpm).")]
-User = Annotated[str, typer.Option(help="User to log in at cmd.")]
-Domain = Annotated[str, typer.Option(help="The account's domain; default: the machine's own.")]
-PasswordFile = Annotated[Path | None, typer.Option(help="Its first line is the password; - asks for it.")]
-ProductKeyFile = Annotated[
-    Path | None, typer.Option(help="Its first line is the key; evaluation media need none.")
-]
-Language = Annotated[str, typer.Option(help="Language of the installation; the media must have it.")]
-DiskGib = Annotated[int, typer.Option(min=20, max=2000, help="Size of the disk to install on.")]
-Memory = Annotated[int, typer.Option(help="MiB for the installation.")]
-Vcpus = Annotated[int, typer.Option(help="CPUs for the installation.")]
-Hours = Annotated[float, typer.Option(min=0.01, max=48, help="How long the installation may take.")]
+HasTpm = Annotated[bool, Option("--tpm", help="Give it a TPM 2.0 (swtpm).")]
+User = Annotated[str, Option(help="User to log in at cmd.")]
+Domain = Annotated[str, Option(help="The account's domain; default: the machine's own.")]
+PasswordFile = Annotated[Path | None, Option(help="Its first line is the password; - asks for it.")]
 
 
-def one_of(option: str, value: str | None, allowed: tuple[str, ...]) -> Any:
-    """Return `value`; raise SpecError if it is none of the `allowed` ones."""
-    if value is not None and value not in allowed:
-        raise SpecError(f"--{option} is {value!r}; allowed: {', '.join(allowed)}")
-    return value
+def _word(kind: type[_E], option: str, given: str | None) -> _E | None:
+    from harness.terminal.interactive import word  # noqa: PLC0415
+
+    return None if given is None else word(kind, option, given)
 
 
 def read_secret(path: Path | None, option: str) -> str:
@@ -87,13 +79,9 @@ if TYPE_CHECKING:
     from emulator.windows.registration import Edition, Proposal, RegistrationOptions
 
 EXAMPLES = """Examples:
-
   ttylab images add-windows --iso server.iso --list-editions
-
   ttylab images add-windows --iso server.iso --name winpe             boot the media as they are
-
   ttylab images add-windows --disk ws2022.vhdx --password-file pw     an installed disk with EMS on
-
   ttylab images add-windows --iso server.iso --install --edition "ServerStandardCore" --name ws2022
 
 Then: `ttylab boot ws2022`, or `images = ["ws2022"]` in a matrix. docs/windows.md says what to expect, and
@@ -101,6 +89,21 @@ what nobody has verified. Files are never copied: only their paths are kept.
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallOptions:
+    """How Windows is installed; each field is an option."""
+
+    product_key_file: Annotated[
+        Path | None, Option(help="Its first line is the key; evaluation media need none.")
+    ] = None
+    language: Annotated[str, Option(help="Language of the installation; the media must have it.")] = "en-US"
+    disk_gib: Annotated[int, Option(min=20, max=2000, help="Size of the disk to install on.")] = 40
+    memory: Annotated[int, Option(help="MiB for the installation.")] = 4096
+    vcpus: Annotated[int, Option(help="CPUs for the installation.")] = 2
+    hours: Annotated[float, Option(min=0.01, max=48, help="How long the installation may take.")] = 3.0
+
+
+@with_options("setup", InstallOptions)
 def add_windows(
     *,
     iso: Iso = None,
@@ -116,12 +119,7 @@ def add_windows(
     user: User = "Administrator",
     domain: Domain = "",
     password_file: PasswordFile = None,
-    product_key_file: ProductKeyFile = None,
-    language: Language = "en-US",
-    disk_gib: DiskGib = 40,
-    memory: Memory = 4096,
-    vcpus: Vcpus = 2,
-    hours: Hours = 3.0,
+    setup: InstallOptions,
 ) -> None:
     """Register your own Windows as an image: media as they are, an installed disk, or a new installation.
 
@@ -136,8 +134,8 @@ def add_windows(
     options = RegistrationOptions(
         name=name,
         release=release,
-        firmware=None if firmware is None else Firmware(one_of("firmware", firmware, tuple(Firmware))),
-        disk_format=one_of("format", disk_format, ("raw", "qcow2", "vhdx")),
+        firmware=_word(Firmware, "--firmware", firmware),
+        disk_format=_word(DiskFormat, "--format", disk_format),
         tpm=tpm,
         user=user,
         domain=domain,
@@ -148,13 +146,11 @@ def add_windows(
     elif not install:
         _register(propose_iso(iso, options))
     else:
-        key = read_secret(product_key_file, "--product-key-file")
-        settings = {"disk_gib": disk_gib, "memory_mib": memory, "vcpus": vcpus}
-        _install(propose_iso(iso, options), options, (edition, language, key), hours=hours, settings=settings)
+        _install(propose_iso(iso, options), options, edition, setup)
 
 
 def remove_windows(
-    name: Annotated[str, typer.Argument(help="A registered image; see ttylab images list.")],
+    name: Annotated[str, Argument(help="A registered image; see ttylab images list.")],
 ) -> None:
     """Forget a registered Windows image; your file stays, and only a base that ttylab installed is deleted.
 
@@ -202,18 +198,11 @@ def _require_free(name: str) -> None:
         raise SpecError(f"there is an image {name!r} already; choose another --name")
 
 
-def _install(
-    proposal: Proposal,
-    options: RegistrationOptions,
-    choices: tuple[str, str, str],
-    *,
-    hours: float,
-    settings: dict[str, int],
-) -> None:
+def _install(proposal: Proposal, options: RegistrationOptions, edition: str, setup: InstallOptions) -> None:
     from emulator.windows.answer_file import ADMINISTRATOR, Answers  # noqa: PLC0415
     from emulator.windows.install import Installation, install_windows  # noqa: PLC0415
 
-    edition, language, key = choices
+    key = read_secret(setup.product_key_file, "--product-key-file")
     image, root = proposal.image, WindowsRegistry().root
     _require_free(image.name)
     chosen = _choose(image.path, edition)
@@ -222,20 +211,28 @@ def _install(
         image_index=chosen.index,
         password=password,
         firmware=image.firmware,
-        language=language,
+        language=setup.language,
         product_key=key,
     )
     run_dir = root / "installations" / image.name
-    wanted = Installation(name=image.name, iso=image.path, answers=answers, tpm=image.tpm, **settings)
+    wanted = Installation(
+        name=image.name,
+        iso=image.path,
+        answers=answers,
+        tpm=image.tpm,
+        disk_gib=setup.disk_gib,
+        memory_mib=setup.memory,
+        vcpus=setup.vcpus,
+    )
     say(f"installing {chosen.name}; evidence goes to {run_dir}")
     with _progress(image.name) as tell:
-        deadline = Deadline.after(hours * 3600)
+        deadline = Deadline.after(setup.hours * 3600)
         base = install_windows(wanted, root=root, run_dir=run_dir, deadline=deadline, tell=tell)
     made = replace(
         image,
         level=Level.INSTALLED,
         path=base,
-        disk_format="qcow2",
+        disk_format=DiskFormat.QCOW2,
         identity=identify(base),
         user=ADMINISTRATOR,
         password=password,

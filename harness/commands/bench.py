@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from emulator.errors import LabError, MissingPrerequisite, SpecError
 from harness.commands import say
@@ -43,11 +43,7 @@ class Measurement:
 def measure_pairs(
     pairs: list[tuple[float, float]], *, name: str, unit: str, baseline: str, goal: str
 ) -> Measurement:
-    """Return the result of pairs (ours, baseline) that were measured in turn.
-
-    Raises:
-        StatisticsError: there are no pairs.
-    """
+    """Return the result of pairs (ours, baseline), at least one, that were measured in turn."""
     return Measurement(
         name=name,
         value=median(ours for ours, _ in pairs),
@@ -60,20 +56,17 @@ def measure_pairs(
 
 
 EXAMPLES = """Examples:
-
   ttylab bench                             all; takes some minutes
-
   ttylab bench reader-8mb idle-console     only these two
-
   ttylab bench --json                      for programs
 """
 
 
 def bench(
-    names: Annotated[list[str] | None, typer.Argument(help="Names; default: all.")] = None,
+    names: Annotated[list[str] | None, Argument(help="Names; default: all.")] = None,
     *,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON array, an object for each.")] = False,
-    listing: Annotated[bool, typer.Option("--list", help="Show the names.")] = False,
+    json: Annotated[bool, Option("--json", help="Print one JSON array, an object for each.")] = False,
+    listing: Annotated[bool, Option("--list", help="Show the names.")] = False,
 ) -> None:
     """Measure; values are medians, each next to a baseline that was measured in turn with it."""
     code = _load()
@@ -124,6 +117,6 @@ def _load() -> Any:
     """Import the benchmarks; they belong to the checkout, not to the installed package."""
     root = Path(__file__).parents[2]
     if not (root / "tests" / "bench" / "benchmarks.py").is_file():
-        raise MissingPrerequisite("tests/bench", remedy="run ttylab bench from a checkout of ttylab")
+        raise MissingPrerequisite("tests/bench", remedy="run `./ttylab bench` in a checkout of ttylab")
     sys.path.insert(0, str(root))
     return importlib.import_module("tests.bench.benchmarks")

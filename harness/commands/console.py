@@ -2,70 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
-if TYPE_CHECKING:
-    from harness.azure.address import ServiceAddress
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientOptions:
-    """Which service a command talks to; each field is an option."""
-
-    group: Annotated[str, typer.Option("--group", "-g", help="Resource group; default: rg1.")] = ""
-    subscription: Annotated[str, typer.Option("--subscription", help="Subscription id.")] = ""
-    ready_file: Annotated[
-        Path | None, typer.Option("--ready-file", help="File that `ttylab serve --ready-file` wrote.")
-    ] = None
-    endpoint: Annotated[str, typer.Option("--endpoint", help="https://HOST:PORT of ttylab's service.")] = ""
-    ca: Annotated[Path | None, typer.Option("--ca", help="Certificate of the service's authority.")] = None
-    principal: Annotated[
-        str, typer.Option("--as", metavar="NAME", help="Client id or user to act as; default: app.")
-    ] = ""
-    real_azure: Annotated[
-        bool,
-        typer.Option("--real-azure", help="The real Azure, with the identity that azure-identity finds."),
-    ] = False
-
-    def address(self) -> ServiceAddress:
-        """Return the service that these options name; raises as `choose_address`."""
-        from harness.azure.address import choose_address  # noqa: PLC0415
-
-        return choose_address(**asdict(self))
-
-
-def with_service_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Put the fields of ClientOptions in place of `command`'s keyword parameter `service`."""
-    signature = inspect.signature(command, eval_str=True)
-    options = inspect.signature(ClientOptions, eval_str=True).parameters
-
-    @functools.wraps(command)
-    def run(**given: Any) -> None:
-        chosen = {name: given.pop(name) for name in options}
-        command(**given, service=ClientOptions(**chosen))
-
-    own = [parameter for name, parameter in signature.parameters.items() if name != "service"]
-    run.__signature__ = signature.replace(parameters=[*own, *options.values()])  # type: ignore[attr-defined]
-    return run
-
+from harness.azure.address import ServiceChoice
+from harness.commands import with_options
 
 EXAMPLES = """Examples:
-
   ttylab console linux1            a VM; Ctrl-] ? for the menu: NMI, SysRq, reset, power
-
   ttylab console ss1/0             instance 0 of scale set ss1
-
   ttylab console linux1 --no-input --until "login: " --for 2m > boot.log
-
   echo uname | ttylab console linux1   type a line, leave when it is quiet
-
   ttylab console vm7 --real-azure --subscription ID --group rg
 
 The service is found by --ready-file, --endpoint, or TTYLAB_READY_FILE, TTYLAB_ENDPOINT and the other
@@ -77,27 +26,25 @@ the console.
 """
 
 
-@with_service_options
+@with_options("service", ServiceChoice)
 def console(
-    vm: Annotated[str, typer.Argument(help="VM, SCALESET/INSTANCE, or a resource id.")],
+    vm: Annotated[str, Argument(help="VM, SCALESET/INSTANCE, or a resource id.")],
     *,
-    service: ClientOptions,
-    no_input: Annotated[bool, typer.Option("--no-input", help="Only read, type nothing.")] = False,
-    stay: Annotated[
-        str, typer.Option("--for", metavar="TIME", help="Leave this long after the link opened.")
-    ] = "",
-    until: Annotated[str, typer.Option(metavar="REGEX", help="Leave once this has appeared.")] = "",
+    service: ServiceChoice,
+    no_input: Annotated[bool, Option("--no-input", help="Only read, type nothing.")] = False,
+    stay: Annotated[str, Option("--for", metavar="TIME", help="Leave this long after the link opened.")] = "",
+    until: Annotated[str, Option(metavar="REGEX", help="Leave once this has appeared.")] = "",
     quiet: Annotated[
         str,
-        typer.Option(
+        Option(
             metavar="TIME", help="After the end of a piped input: leave when nothing has come for this long."
         ),
     ] = "2s",
     reconnect: Annotated[
-        str, typer.Option(metavar="TIME", help="How long to try to reconnect after a dropped link; 0: never.")
+        str, Option(metavar="TIME", help="How long to try to reconnect after a dropped link; 0: never.")
     ] = "60s",
     take_back: Annotated[
-        bool, typer.Option("--take-back", help="Take the console back when somebody else takes it.")
+        bool, Option("--take-back", help="Take the console back when somebody else takes it.")
     ] = False,
 ) -> None:
     """Join a VM's serial console; what the guest writes goes to standard output unchanged."""

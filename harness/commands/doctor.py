@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json as json_format
+import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Option
 
 from harness.commands import say
-from harness.doctor.diagnosis import Diagnosis, State, diagnose, run_is_possible
+from harness.doctor.diagnosis import Diagnosis, State, debian_packages, run_is_possible
 from harness.scenario.exit_codes import EXIT_BROKEN
 
 if TYPE_CHECKING:
@@ -20,17 +22,22 @@ MARKS = {State.OK: "[green]ok[/]", State.NOTE: "[yellow]note[/]", State.MISSING:
 
 def doctor(
     *,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object: possible, findings.")] = False,
+    json: Annotated[bool, Option("--json", help="Print one JSON object: possible, findings.")] = False,
+    packages: Annotated[bool, Option(help="Print only the Debian packages that lack, for apt-get.")] = False,
 ) -> None:
     """Explain what this machine can do and why, and name the command that fixes each missing part.
 
-    Exit code 0 if the default matrix can run, 3 if it lacks something.
+    Exit code 0 if the default matrix can run, 3 if it lacks something; with --packages always 0.
 
-    Examples: `ttylab doctor`, `ttylab doctor --json`.
+    Examples: `ttylab doctor`, `ttylab doctor --json`, `apt-get install $(ttylab doctor --packages)`.
     """
     from harness.doctor.examination import examine  # noqa: PLC0415 - slow to import
 
-    findings = diagnose(examine())
+    findings = examine()
+    lacking = debian_packages(findings)
+    if packages:
+        say(" ".join(lacking))
+        return
     possible = run_is_possible(findings)
     if json:
         answer = {"possible": possible, "findings": [asdict(finding) for finding in findings]}
@@ -39,6 +46,9 @@ def doctor(
         from rich.console import Console  # noqa: PLC0415
 
         show(findings, Console())
+        if lacking:
+            sudo = "" if os.geteuid() == 0 else "sudo "
+            say(f"\nall at once: {sudo}apt-get install --yes --no-install-recommends {' '.join(lacking)}")
     if not possible:
         raise typer.Exit(EXIT_BROKEN)
 

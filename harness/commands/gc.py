@@ -5,41 +5,37 @@ from __future__ import annotations
 import json as json_format
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from emulator import places
 from emulator.errors import LabError
+from emulator.files import collect_ownerless
+from emulator.guest_images.own_room import tidy_own
 from emulator.images.store import ImageStore
 from emulator.machine.ledger import Collected, collect_garbage
-from emulator.service.state.run_dirs import collect_run_dirs
-from emulator.snapshots.store import collect_leftovers
-from emulator.windows.install import collect_installations
+from emulator.snapshots.store import collect_leftovers, tidy
+from emulator.windows.install import INSTALLING
 from harness.commands import say
 
 
 def gc(
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON array, an object for each find.")
-    ] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say what would be done.")] = False,
+    json: Annotated[bool, Option("--json", help="Print one JSON array, an object for each find.")] = False,
 ) -> None:
     """End machines whose owner is dead, and remove their sockets and ledger entries.
 
-    What killed builds left in the cache goes too. What is still in use is never touched; run directories
-    are evidence and stay.
+    What killed builds left in the cache goes too, and so does what the cache has no room for
+    (`ttylab doctor` tells). What is still in use is never touched; run directories are evidence and stay.
     Exit code 3 if something could not be removed.
 
     Examples: `ttylab gc`, `ttylab gc --dry-run`.
     """
-    servers = (
-        Collected(id=path.name, problem="its server is dead", acts=(f"remove {path}",))
-        for path in collect_run_dirs(dry_run=dry_run)
-    )
-    collected = (*collect_garbage(dry_run=dry_run), *servers, *_unfinished(dry_run=dry_run))
+    collected = (*collect_garbage(dry_run=dry_run), *_unfinished(dry_run=dry_run))
     say(json_format.dumps([asdict(one) for one in collected]) if json else render(collected, dry_run=dry_run))
     failures = [error for one in collected for error in one.errors]
     if failures:
@@ -47,11 +43,15 @@ def gc(
 
 
 def _unfinished(*, dry_run: bool) -> Iterator[Collected]:
-    """Yield what killed builds, snapshots and installations left in the cache, and no other's."""
+    """Yield what killed servers, builds, snapshots and installations left, and no other's."""
+    installations = partial(collect_ownerless, places.windows(), prefix=INSTALLING)
     collectors: tuple[tuple[str, Callable[[], tuple[Path, ...]]], ...] = (
+        ("its server is dead", lambda: collect_ownerless(places.served_guests(), dry_run=dry_run)),
         ("an image build was killed", lambda: ImageStore().collect(dry_run=dry_run)),
         ("making a snapshot was killed", lambda: collect_leftovers(places.snapshots(), dry_run=dry_run)),
-        ("an installation was killed", lambda: collect_installations(places.windows(), dry_run=dry_run)),
+        ("nobody has used it for long", lambda: tidy_own(dry_run=dry_run)),
+        ("the cache has a budget", lambda: tidy(places.snapshots(), dry_run=dry_run)),
+        ("an installation was killed", lambda: installations(dry_run=dry_run)),
     )
     for problem, collect in collectors:
         try:

@@ -5,26 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from emulator.clock import utc_now
-from emulator.console.port_address import with_lines
 from emulator.errors import LabError, SpecError
 from harness.commands import say
-from harness.commands.port_options import Dtr, Rts
+from harness.commands.options import Baudrate, Dtr, Rts, chosen_port
+from harness.commands.own_options import OwnOptions, guest_of
 
 if TYPE_CHECKING:
     from harness.recording.record import RecordOptions
     from harness.recording.sanitise import Sanitised
 
 EXAMPLES = """Examples:
-
   ttylab record-console --port /dev/ttyUSB0         a real Windows by cable; also socket://, rfc2217://
-
   ttylab record-console sac --for 30                boot an image and record it for 30 s
-
   ttylab record-console --attach nmi-panic          a running machine, from its first byte
-
   ttylab record-console --sanitise DIR --hide acme  make the copy again, and hide one more word
 
 DIR/raw is for you alone: it holds everything typed, passwords too. DIR/sanitised is the copy for others:
@@ -35,32 +31,30 @@ left (a device unplugged, a peer that closed, QEMU ended from outside); what cam
 
 
 def record_console(
-    image: Annotated[str, typer.Argument(help="Image to boot; see ttylab images list.")] = "",
+    image: Annotated[str, Argument(help="Image to boot, or a file of yours, as for ttylab boot.")] = "",
     *,
-    port: Annotated[str, typer.Option(metavar="URL", help="A serial port.")] = "",
-    attach: Annotated[
-        str, typer.Option(metavar="NAME", help="A running machine, as for ttylab attach.")
-    ] = "",
+    port: Annotated[str, Option(metavar="URL", help="A serial port, or a board.")] = "",
+    attach: Annotated[str, Option(metavar="NAME", help="A running machine, as for ttylab attach.")] = "",
     sanitise: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Record nothing: only make the copy of DIR.")
+        Path | None, Option(metavar="DIR", help="Record nothing: only make the copy of DIR.")
     ] = None,
-    into: Annotated[Path | None, typer.Option(metavar="DIR", help="Where; default: console-TIME.")] = None,
+    into: Annotated[Path | None, Option(metavar="DIR", help="Where; default: console-TIME.")] = None,
     stay: Annotated[
-        float | None, typer.Option("--for", metavar="SECONDS", min=0, help="Leave after this long.")
+        float | None, Option("--for", metavar="SECONDS", min=0, help="Leave after this long.")
     ] = None,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Type nothing.")] = False,
-    baudrate: Annotated[int, typer.Option(help="Baud rate of the port.")] = 115200,
+    read_only: Annotated[bool, Option("--read-only", help="Type nothing.")] = False,
+    baudrate: Baudrate = None,
     dtr: Dtr = None,
     rts: Rts = None,
-    append: Annotated[str, typer.Option(help="For the image: kernel parameters; for sac: knobs.")] = "",
+    append: Annotated[str, Option(help="For the image: kernel parameters; for sac: knobs.")] = "",
     hide: Annotated[
-        list[str] | None, typer.Option(metavar="WORD", help="Hide this word too; may be repeated.")
+        list[str] | None, Option(metavar="WORD", help="Hide this word too; may be repeated.")
     ] = None,
 ) -> None:
     """Record a console, and make a copy of the recording without names, passwords and addresses."""
     from harness.recording.record import RAW, RecordOptions, private_files  # noqa: PLC0415
 
-    port = with_lines(port, dtr=dtr, rts=rts)
+    port, baud = chosen_port(port, baudrate, dtr=dtr, rts=rts)
     if sum((bool(image), bool(port), bool(attach), sanitise is not None)) != 1:
         raise SpecError("what to record: give one of IMAGE, --port URL, --attach NAME, or --sanitise DIR")
     if hide is not None and not all(word.strip() for word in hide):
@@ -72,7 +66,7 @@ def record_console(
             directory = into or Path(f"console-{utc_now():%Y%m%d-%H%M%S}")
             options = RecordOptions(stay_s=stay, writable=not read_only)
             source = {"image": image, "port": port, "name": attach, "append": append}
-            fault = _record(directory / RAW, options, **source, baudrate=baudrate)
+            fault = _record(directory / RAW, options, **source, baudrate=baud)
             say(f"ttylab: raw recording in {directory / RAW}: for you alone, not to be shared", err=True)
         _make_copy(directory, tuple(hide or ()))
     if fault is not None:
@@ -84,7 +78,7 @@ def _record(
 ) -> LabError | None:
     from emulator.machine.ledger import list_machines  # noqa: PLC0415
     from harness.recording.record import record_image, record_machine, record_port  # noqa: PLC0415
-    from harness.run.lab import Lab  # noqa: PLC0415
+    from harness.snapshots.lab import Lab  # noqa: PLC0415
     from harness.terminal.interactive import choose_machine, interactive_spec  # noqa: PLC0415
 
     if port:
@@ -93,15 +87,7 @@ def _record(
         record_machine(choose_machine(list_machines(), name), directory=directory, options=options)
         return None
     lab = Lab(run_dir=directory)
-    spec = interactive_spec(
-        lab.guest_image(image),
-        machine="pc",
-        firmware="seabios",
-        vcpus=1,
-        memory_mib=256,
-        append=tuple(append.split()),
-        devices=(),
-    )
+    spec = interactive_spec(guest_of(lab, image, OwnOptions()), vcpus=1, append=tuple(append.split()))
     return record_image(spec, lab, label=image, options=options)
 
 

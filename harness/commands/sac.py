@@ -7,28 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Option
 
 from emulator.clock import utc_now
-from emulator.console.port_address import with_lines
 from emulator.errors import SpecError
 from emulator.guest_text.printable import escape
-from harness.commands import say
-from harness.commands.port_options import Dtr, Rts
+from harness.commands import say, spaced
+from harness.commands.options import Baudrate, Dtr, Rts, chosen_port
 
 if TYPE_CHECKING:
-    from emulator.images.kinds import GuestImage
+    from emulator.guest_images.kinds import GuestImage
     from emulator.sac.image import Account
     from emulator.sac.profile import SacProfile
     from harness.conformance.checks import ConformanceResult
 
 EXAMPLES = """Examples:
-
   ttylab sac conformance --target sac                     ttylab's own guest, with its own texts
-
   ttylab sac conformance --target sac --profile 2003      with those of another release
-
   ttylab sac conformance --port /dev/ttyUSB0 --password - a real Windows; asks for the password
-
   ttylab sac conformance --recording DIR --profile 2025   a recording by ttylab record-console
 
 Without --destructive a target is neither crashed nor restarted, except ttylab's own guest; --no-destructive
@@ -37,39 +33,39 @@ spares that too. Without --password there is no login. Blank lines are not compa
 Exit codes: 0 no difference, 1 differences, or no SAC prompt; 2 wrong input; 3 the lab is broken.
 """
 
-_Recording = Annotated[Path | None, typer.Option(metavar="DIR", help="A recording instead of a guest.")]
+_Recording = Annotated[Path | None, Option(metavar="DIR", help="A recording instead of a guest.")]
 app = typer.Typer(add_completion=False, help="Compare what a SAC says with its specification.")
 
 
-@app.command("conformance", epilog=EXAMPLES)
+@app.command("conformance", epilog=spaced(EXAMPLES))
 def conformance(
     *,
-    target: Annotated[str, typer.Option(metavar="NAME", help="An image, or a running machine.")] = "",
-    port: Annotated[str, typer.Option(metavar="URL", help="A serial port.")] = "",
+    target: Annotated[str, Option(metavar="NAME", help="An image, or a running machine.")] = "",
+    port: Annotated[str, Option(metavar="URL", help="A serial port, or a board.")] = "",
     recording: _Recording = None,
-    profile: Annotated[str, typer.Option(help="The release to compare with: 2003 to 2025.")] = "",
+    profile: Annotated[str, Option(help="The release to compare with: 2003 to 2025.")] = "",
     destructive: Annotated[
         bool | None,
-        typer.Option("--destructive/--no-destructive", help="Crash, restart and shut the target down too."),
+        Option("--destructive/--no-destructive", help="Crash, restart and shut the target down too."),
     ] = None,
-    user: Annotated[str, typer.Option(help="User to log in to a CMD channel.")] = "Administrator",
-    domain: Annotated[str, typer.Option(help="The user's domain; default: the machine's own.")] = "",
-    password: Annotated[str, typer.Option(help="The password; - asks for it.")] = "",
-    baudrate: Annotated[int, typer.Option(help="Baud rate of the port.")] = 115200,
+    user: Annotated[str, Option(help="User to log in to a CMD channel.")] = "Administrator",
+    domain: Annotated[str, Option(help="The user's domain; default: the machine's own.")] = "",
+    password: Annotated[str, Option(help="The password; - asks for it.")] = "",
+    baudrate: Baudrate = None,
     dtr: Dtr = None,
     rts: Rts = None,
-    append: Annotated[str, typer.Option(help="Knobs of a SAC image, key=value.")] = "",
-    into: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to keep the console.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    append: Annotated[str, Option(help="Knobs of a SAC image, key=value.")] = "",
+    into: Annotated[Path | None, Option(metavar="DIR", help="Where to keep the console.")] = None,
+    json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Take a SAC through its commands, and print how its texts differ from a release's, by section."""
     from emulator.sac.image import SAC_IMAGES  # noqa: PLC0415
     from emulator.sac.profile import load_profile  # noqa: PLC0415
     from harness.conformance.checks import check_image, check_port  # noqa: PLC0415
     from harness.recording.record import private_files  # noqa: PLC0415
-    from harness.run.lab import Lab  # noqa: PLC0415
+    from harness.snapshots.lab import Lab  # noqa: PLC0415
 
-    port = with_lines(port, dtr=dtr, rts=rts)
+    port, baud = chosen_port(port, baudrate, dtr=dtr, rts=rts)
     if sum((bool(target), bool(port), recording is not None)) != 1:
         raise SpecError("what to compare: give one of --target NAME, --port URL, --recording DIR")
     wanted = load_profile(profile) if profile else None
@@ -86,9 +82,7 @@ def conformance(
             outcome = check_image(image, Lab(run_dir=place), words=tuple(append.split()), **how)
         else:
             account = _account(user, domain, password)
-            outcome = check_port(
-                port or _console_of(target), place, baudrate=baudrate, account=account, **how
-            )
+            outcome = check_port(port or _console_of(target), place, baudrate=baud, account=account, **how)
     _print(outcome, as_json=json)
     raise typer.Exit(1 if outcome.differences else 0)
 

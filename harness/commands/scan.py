@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
+from typer import Argument, Option
 
 from emulator.errors import SpecError
 from emulator.guest_text.boots import BootFinder
@@ -21,11 +22,9 @@ LONGEST_LINE = 4 << 20  # bytes that are kept of a line that never ends
 
 
 def scan(
-    files: Annotated[list[Path], typer.Argument(help="Console logs; `-` reads standard input.")],
+    files: Annotated[list[Path], Argument(help="Console logs; `-` reads standard input.")],
     *,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON array, an object for each file.")
-    ] = False,
+    json: Annotated[bool, Option("--json", help="Print one JSON array, an object for each file.")] = False,
 ) -> None:
     """Find what went wrong in FILES. Exit code 1 if anything did, 0 if not, 2 if a file can't be read.
 
@@ -43,11 +42,7 @@ def scan(
 
 
 def scan_file(file: Path) -> tuple[Finding, ...]:
-    """Return the findings of one log.
-
-    Raises:
-        SpecError: the file can't be read.
-    """
+    """Return the findings of one log; raises SpecError if the file can't be read."""
     try:
         if str(file) == "-":
             return _scan_stream(sys.stdin.buffer)

@@ -6,14 +6,15 @@ import json as json_format
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from harness.commands import print_table, say
 from harness.scenario.scenario import Scenario
 from harness.scenario.steps import describe_step
-from harness.scenarios import LIBRARY, find_scenario
+from harness.scenarios import LIBRARY, find_scenario, library
 
 app = typer.Typer(
-    help="The scenarios that ttylab ships.\n\n"
+    help="The scenarios that ttylab ships, and those of your lab.toml.\n\n"
     "Examples: `ttylab scenarios list`, `ttylab scenarios list --json`, `ttylab scenarios show nmi-panic`.",
     no_args_is_help=True,
     add_completion=False,
@@ -24,7 +25,7 @@ app = typer.Typer(
 def list_scenarios(
     *,
     json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON array, an object for each scenario.")
+        bool, Option("--json", help="Print one JSON array, an object for each scenario.")
     ] = False,
 ) -> None:
     """List all scenarios with their titles.
@@ -32,14 +33,15 @@ def list_scenarios(
     Examples: `ttylab scenarios list`, `ttylab scenarios list --json`.
     """
     if json:
-        say(json_format.dumps([as_object(scenario) for scenario in LIBRARY.values()], indent=2))
+        say(json_format.dumps([as_object(scenario) for scenario in library().values()], indent=2))
     else:
-        rows = ((one.name, one.severity.value, one.title) for one in LIBRARY.values())
+        marks = {name: "" if name in LIBRARY else "(yours) " for name in library()}
+        rows = ((one.name, one.severity.value, marks[one.name] + one.title) for one in library().values())
         print_table(("name", "severity", "title"), rows)
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A scenario on the list.")]) -> None:
+def show(name: Annotated[str, Argument(metavar="NAME", help="A scenario on the list.")]) -> None:
     """Describe one scenario: why it matters, what it does, what must be seen.
 
     Example: `ttylab scenarios show nmi-panic`.
@@ -57,6 +59,7 @@ def as_object(scenario: Scenario) -> dict[str, object]:
         "needs": sorted(scenario.needs),
         "description": scenario.description,
         "steps": [describe_step(step) for step in scenario.steps],
+        "own": scenario.name not in LIBRARY,
     }
 
 

@@ -5,25 +5,20 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from emulator.clock import Deadline
 from emulator.guest_text.printable import escape
-from harness.commands import say
-from harness.commands.console import ClientOptions, with_service_options
+from harness.azure.address import ServiceChoice
+from harness.commands import say, with_options
 from harness.scenario.exit_codes import EXIT_FAILED, EXIT_PASSED
 
 EXAMPLES = """Examples:
-
   ttylab send nmi linux1                       a non-maskable interrupt
-
   ttylab send sysrq h linux1                   the kernel lists its system requests
-
   ttylab send sysrq REISUB ss1/0               six of them in turn
-
   ttylab send reset linux1                     the reset button; the link to the console stays
-
   ttylab send restart | stop | start linux1    power; stop --force cuts it
-
   ttylab send nmi vm7 --real-azure --subscription ID --group rg
 
 Exit codes: 0 an effect was seen; 1 it was injected, but the guest refused or no effect was seen; 2 wrong
@@ -32,18 +27,16 @@ disturbed. NMI and SysRq wait while the guest boots: its firmware and boot loade
 """
 
 
-@with_service_options
+@with_options("service", ServiceChoice)
 def send(
     words: Annotated[
         list[str],
-        typer.Argument(
-            metavar="nmi|sysrq KEYS|reset|restart|stop|start VM", help="What to send, and to which VM."
-        ),
+        Argument(metavar="nmi|sysrq KEYS|reset|restart|stop|start VM", help="What to send, and to which VM."),
     ],
     *,
-    service: ClientOptions,
-    force: Annotated[bool, typer.Option("--force", help="With stop: cut the power.")] = False,
-    within: Annotated[str, typer.Option("--within", metavar="TIME", help="Give up after this.")] = "5m",
+    service: ServiceChoice,
+    force: Annotated[bool, Option("--force", help="With stop: cut the power.")] = False,
+    within: Annotated[str, Option("--within", metavar="TIME", help="Give up after this.")] = "5m",
 ) -> None:
     """Send NMI, SysRq, reset or power to a VM and say what effect was seen."""
     from harness.azure.arm import open_arm  # noqa: PLC0415

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
-import typer
+from typer import Option
 
 from emulator.cloud.settings import CloudKind, Era, Fault
 from harness.commands import say
@@ -18,18 +20,14 @@ if TYPE_CHECKING:
     from emulator.service.running_service import RunningService
     from harness.serving.access import ServiceAccess
 
+HOST, PORT = "127.0.0.1", 8443
 EXAMPLES = """Examples:
-
   ttylab serve                               the demo cloud at https://localhost:8443
-
   eval "$(ttylab serve --print-env)"         in another terminal; then: ttylab console linux1
-
   ttylab serve --state ~/mycloud             keep VMs, roles and keys
-
   ttylab serve --print-config > cloud.toml   the demo, for you to change; then: --config cloud.toml
-
+  ttylab serve --disk linux1=server.qcow2    a VM of the demo with your own disk; --kernel linux2=out/bzImage
   ttylab serve --port 0 --ready-file ready.json   for programs: any free port, written to the file
-
   ttylab serve --era 2020 --fault refused-trust   the rules of 2020, and a fault of the live service
 
 Clients need to trust the authority in ca.pem, made on the first start: in DIR/ca with --state DIR, else in
@@ -42,30 +40,32 @@ Exit codes: 0 ended by Ctrl-C or SIGTERM, 2 wrong input, port or state directory
 
 def serve(
     *,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 8443,
-    host: Annotated[str, typer.Option(help="Loopback address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, Option(min=0, max=65535, help="0 takes any free port.")] = PORT,
+    host: Annotated[str, Option(help="Loopback address to listen on.")] = HOST,
     public_host: Annotated[
-        str, typer.Option(metavar="NAME", help='Name in the endpoint; must not contain "ws".')
+        str, Option(metavar="NAME", help='Name in the endpoint; must not contain "ws".')
     ] = "",
-    state: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the cloud here.")] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A cloud.toml; see --print-config.")
+    state: Annotated[Path | None, Option(metavar="DIR", help="Keep the cloud here.")] = None,
+    config: Annotated[Path | None, Option(metavar="FILE", help="A cloud.toml; see --print-config.")] = None,
+    era: Annotated[Era | None, Option(help="The year whose rules apply.")] = None,
+    cloud: Annotated[CloudKind | None, Option(help="Which of Azure's clouds to be.")] = None,
+    disk: Annotated[
+        list[str] | None, Option(metavar="VM=FILE", help="Boot a VM from your own disk; repeatable.")
     ] = None,
-    era: Annotated[Era | None, typer.Option(help="The year whose rules apply.")] = None,
-    cloud: Annotated[CloudKind | None, typer.Option(help="Which of Azure's clouds to be.")] = None,
-    fault: Annotated[list[Fault] | None, typer.Option(help="A fault to inject; may be repeated.")] = None,
+    kernel: Annotated[
+        list[str] | None, Option(metavar="VM=FILE", help="Boot a VM with your own kernel; repeatable.")
+    ] = None,
+    fault: Annotated[list[Fault] | None, Option(help="A fault to inject; may be repeated.")] = None,
     ready_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write endpoint and credentials here, as JSON, once it answers."),
+        Option(metavar="FILE", help="Write endpoint and credentials here, as JSON, once it answers."),
     ] = None,
     print_env: Annotated[
         bool,
-        typer.Option(
-            "--print-env", help="Print lines for az, Python, JavaScript, Go, Terraform; start nothing."
-        ),
+        Option("--print-env", help="Print lines for az, Python, JavaScript, Go, Terraform; start nothing."),
     ] = False,
     print_config: Annotated[
-        bool, typer.Option("--print-config", help="Print the demo's cloud.toml; start nothing.")
+        bool, Option("--print-config", help="Print the demo's cloud.toml; start nothing.")
     ] = False,
 ) -> None:
     """Start a local cloud whose VMs are real guests with consoles, for Azure's clients and a browser."""
@@ -80,7 +80,10 @@ def serve(
         _print_environment(tables, origin, host=public_host or host, port=port, state=state)
         return
     where = {"host": host, "port": port, "public_host": public_host or None, "state": state}
-    _run(tables, origin, ready_file=ready_file, **where)
+    from harness.serving.own_guests import own_guests  # noqa: PLC0415
+
+    with own_guests(tables, disks=disk or [], kernels=kernel or [], state=state) as served:
+        _run(served, origin, ready_file=ready_file, **where)
 
 
 def _run(tables: CloudConfig, origin: str, *, ready_file: Path | None, **where: Any) -> None:
@@ -93,18 +96,31 @@ def _run(tables: CloudConfig, origin: str, *, ready_file: Path | None, **where: 
 
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
         options = ServiceOptions(config=tables, origin=origin, **where)
-        serve_until_signal(options, ready_file=ready_file, announce=_announce)
+        shown = partial(_announce, words=_words_of(origin, where))
+        serve_until_signal(options, ready_file=ready_file, announce=shown)
     finally:
         gc.enable()
 
 
-def _announce(access: ServiceAccess, running: RunningService) -> None:
+def _words_of(origin: str, where: dict[str, Any]) -> list[str]:
+    """Return the options with which --print-env finds this service."""
+    from emulator.cloud.config import DEMO_FILE  # noqa: PLC0415
+
+    words = [] if origin == DEMO_FILE else ["--config", origin]
+    named = {"--host": "host", "--public-host": "public_host", "--state": "state"}
+    given = {option: where[key] for option, key in named.items() if where[key] not in {None, HOST}}
+    return [*words, *(str(word) for pair in given.items() for word in pair)]
+
+
+def _announce(access: ServiceAccess, running: RunningService, *, words: list[str]) -> None:
     from harness.serving.environment import render_banner  # noqa: PLC0415
 
     gc.freeze()  # what was imported stays
     gc.enable()
     service = running.service
-    say(render_banner(access, service.cloud.records(), service.settings), nl=False)
+    port = urlsplit(access.endpoint).port
+    words = words if port == PORT else [*words, "--port", str(port)]
+    say(render_banner(access, service.cloud.records(), service.settings, options=words), nl=False)
 
 
 def _read_config(path: Path | None) -> tuple[CloudConfig, str]:

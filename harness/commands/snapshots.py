@@ -7,39 +7,35 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from emulator import places
 from emulator.errors import LabError, SpecError
 from emulator.guest_text.printable import visible
+from emulator.program import called
+from emulator.snapshots.room import DAY_S, KEEP_AGE_S
 from emulator.snapshots.store import (
-    DAY_S,
-    KEEP_AGE_S,
-    KEEP_BYTES,
+    CACHE_BYTES,
     CachedSnapshot,
     list_snapshots,
     remove_snapshots,
     surplus,
 )
-from harness.commands import print_table, say
-from harness.commands.run import DEFAULT_MATRIX, choose_cells
+from harness.cells.shipped import find_matrix
+from harness.commands import print_table, say, spaced
+from harness.commands.run import choose_cells, default_matrix
 
 EXAMPLES = """Examples:
-
   ttylab snapshots list                        what is kept, and how much disk it takes
-
   ttylab snapshots build                       every snapshot for the default matrix
-
   ttylab snapshots build -k "nmi and bullseye" those for some cells
-
   ttylab snapshots agree RUN OTHER             whether a forked and a booted run agree
-
   ttylab snapshots prune --max-age 3           remove what has not been used for three days
-
   ttylab snapshots prune --all                 remove all of them
 """
 app = typer.Typer(
     help="Snapshots: guests that have booted once, for scenarios to start from in a fraction of a second."
-    "\n\nThey are made when they are first needed, and kept outside the checkout.\n\n" + EXAMPLES,
+    "\n\nThey are made when they are first needed, and kept outside the checkout.\n\n" + spaced(EXAMPLES),
     no_args_is_help=True,
     add_completion=False,
 )
@@ -47,8 +43,7 @@ app = typer.Typer(
 
 @app.command("list")
 def list_all(
-    *,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON array, an object for each.")] = False,
+    *, json: Annotated[bool, Option("--json", help="Print one JSON array, an object for each.")] = False
 ) -> None:
     """List the snapshots that are kept, the most recently used first.
 
@@ -58,17 +53,18 @@ def list_all(
     if json:
         say(json_format.dumps([as_object(snapshot) for snapshot in snapshots], indent=1))
     elif not snapshots:
-        say("No snapshots are kept; `ttylab run` makes those it needs, `ttylab snapshots build` all of them.")
+        every = called("snapshots", "build")
+        say(f"No snapshots are kept; `{called('run')}` makes those it needs, `{every}` all of them.")
     else:
         _show_table(snapshots)
 
 
 @app.command()
 def build(
-    matrix: Annotated[Path, typer.Argument(help="A matrix file.")] = DEFAULT_MATRIX,
+    matrix: Annotated[Path | None, Argument(help="A matrix file.", show_default="as for run")] = None,
     *,
     expression: Annotated[
-        str, typer.Option("-k", metavar="EXPR", help="Only for cells whose id or tags match.")
+        str, Option("-k", metavar="EXPR", help="Only for cells whose id or tags match.")
     ] = "",
 ) -> None:
     """Make the snapshots that a matrix starts from; those that are there and intact stay.
@@ -77,13 +73,14 @@ def build(
 
     Examples: `ttylab snapshots build`, `ttylab snapshots build ci/nightly.toml -k sysrq`.
     """
-    from harness.run.lab import Lab  # noqa: PLC0415
     from harness.run.wanted import snapshots_of  # noqa: PLC0415
+    from harness.snapshots.lab import Lab  # noqa: PLC0415
     from harness.snapshots.start import ensure_snapshot  # noqa: PLC0415 - it imports everything that runs guests
 
-    cells, _ = choose_cells(matrix, expression=expression, shard="")
+    path = find_matrix(matrix or default_matrix())
+    cells, _ = choose_cells(path, expression=expression, shard="")
     if not cells:
-        raise SpecError(f"{matrix}: no cell matches -k {expression!r}")
+        raise SpecError(f"{path}: no cell matches -k {expression!r}")
     lab, problems = Lab(run_dir=Path()), []
     wanted = snapshots_of(cells, lab)
     for number, snapshot in enumerate(wanted, start=1):
@@ -103,8 +100,8 @@ def build(
 
 @app.command()
 def agree(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run: its directory, or its run.json.")],
-    other: Annotated[Path, typer.Argument(metavar="OTHER", help="The same cells, run the other way.")],
+    run: Annotated[Path, Argument(metavar="RUN", help="A run: its directory, or its run.json.")],
+    other: Annotated[Path, Argument(metavar="OTHER", help="The same cells, run the other way.")],
 ) -> int:
     """Compare the verdicts of a run that forked its guests with those of one that booted them.
 
@@ -118,8 +115,8 @@ def agree(
 
     ours, theirs = load_run(run), load_run(other)
     found = disagreements(ours, theirs)
-    for one in found:
-        say(f"{one.cell}: {one.one}, but {one.other} in {other}")
+    for cell_id, (left, right) in found.items():
+        say(f"{cell_id}: {left}, but {right} in {other}")
     forked = sum(cell.start.startswith("forked") for cell in (*ours.cells, *theirs.cells))
     say(f"{len(ours.cells)} cells, {forked} of them forked in one run: {len(found)} verdicts differ")
     return 1 if found else 0
@@ -128,13 +125,13 @@ def agree(
 @app.command()
 def prune(
     *,
-    every: Annotated[bool, typer.Option("--all", help="Remove every snapshot.")] = False,
+    every: Annotated[bool, Option("--all", help="Remove every snapshot.")] = False,
     max_age: Annotated[
-        float, typer.Option(metavar="DAYS", min=0.0, help="Remove what has not been used for so long.")
+        float, Option(metavar="DAYS", min=0.0, help="Remove what has not been used for so long.")
     ] = KEEP_AGE_S / DAY_S,
     max_size: Annotated[
-        int, typer.Option(metavar="MIB", min=0, help="Keep this many MiB of the most recently used.")
-    ] = KEEP_BYTES // 2**20,
+        int, Option(metavar="MIB", min=0, help="Keep this many MiB of the most recently used.")
+    ] = CACHE_BYTES // 2**20,
 ) -> None:
     """Remove snapshots that are old, too many or damaged, and what killed runs left unfinished.
 
@@ -178,7 +175,7 @@ def _show_table(snapshots: tuple[CachedSnapshot, ...]) -> None:
     print_table(("snapshot", "image", "stage", "QEMU", "made (UTC)", "unused", "MB"), rows)
     for snapshot in snapshots:
         if snapshot.problem:
-            remedy = "ttylab snapshots prune removes it, --all at once"
+            remedy = f"{called('snapshots', 'prune')} removes it, --all at once"
             say(visible(f"unreadable: {snapshot.problem.splitlines()[0]}; {remedy}"))
     megabytes = sum(snapshot.size for snapshot in snapshots) / 1e6
     say(f"{len(snapshots)} snapshots, {megabytes:.0f} MB in {places.snapshots()}")

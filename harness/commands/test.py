@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument
 
 from emulator.errors import StateError
 
@@ -16,7 +16,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 def test(
     arguments: Annotated[
-        list[str], typer.Argument(default_factory=list, show_default=False, help="Arguments of tox.")
+        list[str], Argument(default_factory=list, show_default=False, help="Arguments of tox.")
     ],
 ) -> None:
     """Run ttylab's own tests; everything after `test` goes to tox, and after `--` to pytest.

@@ -7,13 +7,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import CONSOLE_FILE, DirectorySink, load_transcript
 from emulator.errors import SpecError
-from emulator.images.kinds import GuestImage
+from emulator.guest_images.kinds import GuestImage
 from emulator.machine.control import Capability
-from emulator.machine.machine import open_machine
 from emulator.machine.spec import MachineSpec, MachineType
 from emulator.sac.image import Account
 from emulator.sac.knobs import PROFILES, parse_knobs
@@ -36,11 +35,11 @@ from harness.play.runner import Player
 from harness.play.session import Session
 from harness.play.target import Target
 from harness.recording.record import open_private_directory
-from harness.run.lab import Lab
 from harness.run.wanted import HAS_KNOBS
 from harness.scenario.errors import ExpectTimeout, GuestError
 from harness.scenario.stages import Stage
 from harness.scenario.steps import BOOT_S
+from harness.snapshots.lab import Lab
 from harness.targets.serial_port import open_port
 
 COMMANDS = (
@@ -58,42 +57,30 @@ _SLOW = 4.0
 """Factor on waits for a machine that is not ttylab's: real Windows boots in minutes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """What may be done to the target.
-
-    Attributes:
-        is_fresh: whether it has just been powered, so that its boot is seen.
-        is_own: whether it is ttylab's guest, whose processes, clock and addresses may be changed.
-        logs_in: whether there is an account to log in with.
-        destructive: whether it may be crashed, restarted and shut down.
-        time_scale: factor on every step's time.
-    """
-
-    is_fresh: bool
-    is_own: bool
-    logs_in: bool
-    destructive: bool
-    time_scale: float = 1.0
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Checks:
     """All checks of one guest, for the session's thread.
 
     Attributes:
         guest: its driver.
         target: what it is behind.
-        scope: what may be done.
+        is_fresh: whether it has just been powered, so that its boot is seen.
+        is_own: whether it is ttylab's guest, whose processes, clock and addresses may be changed.
+        logs_in: whether there is an account to log in with.
+        destructive: whether it may be crashed, restarted and shut down.
+        time_scale: factor on every step's time.
         tell: called with what is being done.
         differences: where rules and scenarios were not met, so far.
     """
 
     guest: SacGuest
     target: Target
-    scope: Scope
-    tell: Callable[[str], None] = lambda _text: None
-    clock: Clock = SYSTEM_CLOCK
+    is_fresh: bool
+    is_own: bool
+    logs_in: bool
+    destructive: bool
+    time_scale: float
+    tell: Callable[[str], None]
     differences: list[Difference] = field(default_factory=list)
 
     def run(self) -> None:
@@ -115,7 +102,7 @@ class Checks:
 
     def _begin(self) -> None:
         self.tell("come to the prompt")
-        if self.scope.is_fresh:
+        if self.is_fresh:
             self.guest.reach(Stage.CMD, self._soon(BOOT_S))
         else:
             self.guest.sync(self._soon(BOOT_S))
@@ -124,18 +111,17 @@ class Checks:
 
     def _checks(self) -> Iterator[Check]:
         """Give the scenarios in an order in which none spoils the next; what ends a boot comes last."""
-        scope = self.scope
         yield from shipped("1.6", "sac-help")
-        if scope.is_own and scope.destructive:
+        if self.is_own and self.destructive:
             yield from shipped("1.6", "sac-paging", "sac-kill", "sac-time", "sac-ip")
-        if scope.logs_in:
+        if self.logs_in:
             yield from shipped("1.8", "sac-cmd")
             if self.guest.profile.has_powershell:
                 yield from shipped("1.8", "sac-powershell")
             yield from shipped("1.7", "sac-late")
-        if not scope.destructive:
+        if not self.destructive:
             return
-        if scope.logs_in:
+        if self.logs_in:
             yield from shipped("1.8", "sac-login-refused")
         yield from (*RESTART, CRASH)
         able = self.target.control.capabilities
@@ -151,8 +137,7 @@ class Checks:
             scenario=check.scenario,
             target=self.target,
             open_guest=lambda _session: self.guest,
-            clock=self.clock,
-            time_scale=self.scope.time_scale,
+            time_scale=self.time_scale,
         ).play()
         ends = [one for one in transcript.marks[since:] if one.kind is MarkKind.STEP and one.name == "end"]
         failed = next((one for one in ends if one.detail.get("outcome") not in {"done", "skipped"}), None)
@@ -225,7 +210,7 @@ class Checks:
         )
 
     def _soon(self, seconds: float = 30.0) -> Deadline:
-        return Deadline.after(seconds * self.scope.time_scale, self.clock)
+        return Deadline.after(seconds * self.time_scale)
 
 
 def release_of(identity: bytes, guess: SacProfile) -> SacProfile:
@@ -281,13 +266,6 @@ def check_image(
         words = (*words, f"menu_timeout_s={knobs.menu_timeout_s or _MENU_S}")
     board = replace(image.usual_board, machine=MachineType.Q35, words=words, name=image.name)
     spec, console = image.spec(board), image.sac_console(knobs)
-    scope = Scope(
-        is_fresh=True,
-        is_own=is_own,
-        logs_in=bool(console.account.password),
-        destructive=destructive,
-        time_scale=1.0 if is_own else _SLOW,
-    )
     with _open_target(spec, lab, image.name) as target:
         guest = SacGuest(
             Session(target.channel),
@@ -295,7 +273,16 @@ def check_image(
             account=console.account,
             boots_from_cd=console.boots_from_cd,
         )
-        checks = Checks(guest, target, scope, tell)
+        checks = Checks(
+            guest=guest,
+            target=target,
+            is_fresh=True,
+            is_own=is_own,
+            logs_in=bool(console.account.password),
+            destructive=destructive,
+            time_scale=1.0 if is_own else _SLOW,
+            tell=tell,
+        )
         checks.run()
     return _result(lab.run_dir, checks, profile or console.profile)
 
@@ -303,14 +290,7 @@ def check_image(
 @contextmanager
 def _open_target(spec: MachineSpec, lab: Lab, name: str) -> Iterator[Target]:
     """Open a machine that has just been powered; its console is kept in the lab's run directory."""
-    opened = open_machine(
-        spec,
-        run_dir=lab.run_dir,
-        qemu=lab.qemu,
-        accelerator=lab.choice(spec.machine),
-        label=f"conformance {name}",
-        start=False,
-    )
+    opened = lab.open(spec, label=f"conformance {name}", start=False)
     with open_private_directory(lab.run_dir), opened as machine:
         machine.power_on(Deadline.after(_START_S, lab.clock))
         yield Target(name=name, channel=machine.console, control=machine)
@@ -333,20 +313,22 @@ def check_port(
         GuestError: no SAC prompt comes there.
         LabError: the pump failed.
     """
-    scope = Scope(
-        is_fresh=False,
-        is_own=False,
-        logs_in=account is not None,
-        destructive=destructive,
-        time_scale=_SLOW,
-    )
     with ExitStack() as stack:
         stack.enter_context(open_private_directory(directory))
         sink = DirectorySink(directory, console=url)
         stack.callback(sink.close)
         target = stack.enter_context(open_port(url, baudrate=baudrate, sink=sink))
         guest = SacGuest(Session(target.channel), profile or load_profile("2022"), account)
-        checks = Checks(guest, target, scope, tell)
+        checks = Checks(
+            guest=guest,
+            target=target,
+            is_fresh=False,
+            is_own=False,
+            logs_in=account is not None,
+            destructive=destructive,
+            time_scale=_SLOW,
+            tell=tell,
+        )
         checks.run()
     return _result(directory, checks, profile or guest.profile)
 

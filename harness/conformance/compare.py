@@ -126,7 +126,9 @@ def merge(differences: Iterable[Difference]) -> list[Difference]:
         key = (one.section, one.key, one.expected, observed)
         known = merged.get(key)
         merged[key] = one if known is None else replace(known, times=known.times + one.times)
-    return sorted(merged.values(), key=lambda one: (_number(one.section), one.start))
+    return sorted(
+        merged.values(), key=lambda one: ([int(part) for part in one.section.split(".")], one.start)
+    )
 
 
 def _compare_block(block: Block, profile: SacProfile) -> list[Difference]:
@@ -259,10 +261,6 @@ _SECTIONS = {
 """Section of a line that nobody expected, by part."""
 
 
-def _number(section: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in section.split("."))
-
-
 _VERSION = 1
 _TITLES = {
     "1.2": "order of a boot",
@@ -291,17 +289,10 @@ def render_text(differences: Sequence[Difference], *, profile: str, kept: str) -
 
 def render_json(differences: Sequence[Difference], *, profile: str, kept: str) -> str:
     """Return the same as one JSON object: guest bytes escaped, spans those of the kept console.bin."""
+    plain = ("section", "key", "source", "where", "expected", "times")
     rows = [
-        {
-            "section": one.section,
-            "key": one.key,
-            "source": one.source,
-            "where": one.where,
-            "expected": one.expected,
-            "seen": escape(one.observed),
-            "span": [one.start, one.end],
-            "times": one.times,
-        }
+        {name: getattr(one, name) for name in plain}
+        | {"seen": escape(one.observed), "span": [one.start, one.end]}
         for one in differences
     ]
     whole = {"version": _VERSION, "profile": profile, "transcript": kept, "differences": rows}

@@ -239,13 +239,10 @@ def _lines(form: _Form, profile: SacProfile) -> list[ExpectedLine]:
                 made[-1] = replace(line, key=begun.key, source=begun.source, section=begun.section)
             elif part.strip():
                 made.append(_line(item, text, part, profile))
-        is_open = not filled.endswith("\n") and not _stands_alone(item.key)
+        # A text without a line end is a line of its own on a screen, or as a prompt.
+        stands_alone = item.key.startswith(("menu.", "cmd.")) or item.key == "bugcheck.prompt"
+        is_open = not filled.endswith("\n") and not stands_alone
     return made
-
-
-def _stands_alone(key: str) -> bool:
-    """Tell whether a text without a line end is a line of its own: on a screen, or a prompt."""
-    return key.startswith(("menu.", "cmd.")) or key == "bugcheck.prompt"
 
 
 def _text(key: str, profile: SacProfile) -> SacText:

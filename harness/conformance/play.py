@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.scenario.kind import GuestKind
 from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Alive, Expect, Inject, Reach, Send, Step, View
@@ -85,18 +84,8 @@ def shipped(section: str, *names: str) -> tuple[Check, ...]:
     return tuple(Check(scenario=find_scenario(name), section=section) for name in names)
 
 
-def _own(
-    section: str, name: str, *, title: str, description: str, steps: tuple[Step, ...], is_end: bool = False
-) -> Check:
-    scenario = Scenario(
-        name=f"sac-conformance-{name}",
-        title=title,
-        description=description,
-        steps=steps,
-        tags=frozenset({"sac"}),
-        guest=GuestKind.SAC,
-    )
-    return Check(scenario=scenario, section=section, is_end=is_end)
+def _own(section: str, name: str, *steps: Step, is_end: bool = False) -> Check:
+    return Check(scenario=say.scenario(f"conformance-{name}", *steps), section=section, is_end=is_end)
 
 
 _UP: tuple[Step, ...] = (Reach(stage=Stage.CMD), Alive())
@@ -107,14 +96,10 @@ RESTART = (
     _own(
         "1.10",
         "restart",
-        title="`restart` says that SAC goes down, and boots again",
-        description="Types `restart`: SAC must say that it goes down, and machine-info must come again.",
-        steps=(
-            Send(line="restart", allows=RESET),
-            _GOES,
-            Expect(effects=(RESTARTS,), within_s=_RESTART_S, allows=RESET),
-            *_UP,
-        ),
+        Send(line="restart", allows=RESET),
+        _GOES,
+        Expect(effects=(RESTARTS,), within_s=_RESTART_S, allows=RESET),
+        *_UP,
     ),
     *shipped("1.7", "sac-channels"),
     *shipped("1.6", "sac-lock"),
@@ -123,42 +108,21 @@ RESTART = (
 CRASH = _own(
     "1.9",
     "crashdump",
-    title="`crashdump` stops with bugcheck 0xE2 and boots again",
-    description="Types `crashdump`: the bugcheck's XML, its prompt, the dump and another boot must be seen.",
-    steps=(
-        Alive(),
-        Send(line="crashdump", allows=_BUGCHECK),
-        Expect(effects=(*say.bugcheck("0xE2"), RESTARTS), within_s=_RESTART_S, allows=_BUGCHECK),
-        *_UP,
-    ),
+    Alive(),
+    Send(line="crashdump", allows=_BUGCHECK),
+    Expect(effects=(*say.bugcheck("0xE2"), RESTARTS), within_s=_RESTART_S, allows=_BUGCHECK),
+    *_UP,
 )
 _NMI = Inject(
     stimulus=Nmi(), effects=(*say.bugcheck("0x80"), RESTARTS), within_s=_RESTART_S, allows=_BUGCHECK
 )
-NMI_CRASH = _own(
-    "1.9",
-    "nmi",
-    title="An NMI stops with bugcheck 0x80 and boots again",
-    description="Sends an NMI: the bugcheck's XML, its prompt, the dump and another boot must be seen.",
-    steps=(Alive(), _NMI, *_UP),
-)
+NMI_CRASH = _own("1.9", "nmi", Alive(), _NMI, *_UP)
 SHUTDOWN = _own(
     "1.10",
     "shutdown",
-    title="`shutdown` says that SAC goes down, and switches off",
-    description="Types `shutdown`: SAC must say that it goes down, and the power must go.",
-    steps=(
-        Alive(),
-        Send(line="shutdown", allows=OFF),
-        Expect(effects=(say.GOES_DOWN, SWITCHES_OFF), within_s=_RESTART_S, allows=OFF),
-    ),
+    Alive(),
+    Send(line="shutdown", allows=OFF),
+    Expect(effects=(say.GOES_DOWN, SWITCHES_OFF), within_s=_RESTART_S, allows=OFF),
     is_end=True,
 )
-SHUTDOWN_UNSEEN = _own(
-    "1.10",
-    "goodbye",
-    title="`shutdown` says that SAC goes down",
-    description="Types `shutdown` on a line that does not show the power: SAC must say that it goes down.",
-    steps=(Alive(), Send(line="shutdown", allows=OFF), _GOES),
-    is_end=True,
-)
+SHUTDOWN_UNSEEN = _own("1.10", "goodbye", Alive(), Send(line="shutdown", allows=OFF), _GOES, is_end=True)

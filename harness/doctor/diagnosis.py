@@ -1,14 +1,19 @@
-"""The judgement of `ttylab doctor`: facts about a machine in, findings out."""
+"""The judgement of `ttylab doctor`: what was seen of a part in, a finding out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from emulator.program import called
 
 GIB = 1 << 30
 GUEST_MIB = 400  # a 256 MiB guest and QEMU itself; 147-194 MiB were measured (docs/facts/qemu.md 2)
 LEAST_DISK = GIB // 2
 AMPLE_DISK = 2 * GIB
+APT = "apt-get install "
+OPTIONAL = ("swtpm",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,47 +27,6 @@ class Unusable:
 
     problem: str
     remedy: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What was found on the machine; a text says what is there, an `Unusable` what is missing.
-
-    Attributes:
-        qemu: version and path.
-        accelerator: what executes guest code, and why.
-        ovmf: the UEFI firmware's path.
-        setpriv: the path of the program that ties QEMU's life to ours.
-        image_tools: what images are built with.
-        report: Node and the report generator.
-        windows_tools: what only users' own Windows needs: qemu-img and swtpm.
-        images_built: names of the images that are ready.
-        images_missing: names of those that a run builds first.
-        cache: the directory that holds them.
-        disk_free: bytes free there.
-        cores: what affinity and cgroups allow, as a fraction if a cgroup says so.
-        memory_mib: MiB that programs may still use.
-        leftovers: number of machines that outlived their owner.
-        cache_writable: whether images and snapshots can be kept.
-        damaged: files of ttylab's own that can't be read.
-    """
-
-    qemu: str | Unusable
-    accelerator: str | Unusable
-    ovmf: str | Unusable
-    setpriv: str | Unusable
-    image_tools: str | Unusable
-    report: str | Unusable
-    windows_tools: str | Unusable
-    images_built: tuple[str, ...]
-    images_missing: tuple[str, ...]
-    cache: str
-    disk_free: int
-    cores: float
-    memory_mib: int
-    leftovers: int
-    cache_writable: bool = True
-    damaged: tuple[Unusable, ...] = ()
 
 
 class State(StrEnum):
@@ -92,23 +56,11 @@ class Diagnosis:
     remedy: str = ""
 
 
-def diagnose(facts: Facts) -> tuple[Diagnosis, ...]:
-    """Return one finding for each part, in the order in which a reader would fix them."""
-    tools_needed = bool(facts.images_missing)
-    return (
-        _part("QEMU", facts.qemu),
-        _part("accelerator", facts.accelerator),
-        _part("UEFI firmware", facts.ovmf),
-        _part("setpriv", facts.setpriv),
-        _part("image tools", facts.image_tools, fault=State.MISSING if tools_needed else State.NOTE),
-        _images(facts),
-        _disk(facts),
-        _guests_at_once(facts),
-        _part("HTML report", facts.report, fault=State.NOTE),
-        _part("your Windows", facts.windows_tools, fault=State.NOTE),
-        _leftovers(facts),
-        *(_part("damaged", each, fault=State.NOTE) for each in facts.damaged),
-    )
+def debian_packages(findings: tuple[Diagnosis, ...]) -> tuple[str, ...]:
+    """Return the Debian packages that mend the findings, without what only a few need."""
+    named = (one.remedy.removeprefix(APT).split() for one in findings if one.remedy.startswith(APT))
+    wanted = {words[0].rstrip(",") for words in named if words}
+    return tuple(sorted(wanted - set(OPTIONAL)))
 
 
 def run_is_possible(findings: tuple[Diagnosis, ...]) -> bool:
@@ -116,42 +68,63 @@ def run_is_possible(findings: tuple[Diagnosis, ...]) -> bool:
     return all(finding.state is not State.MISSING for finding in findings)
 
 
-def _part(part: str, seen: str | Unusable, *, fault: State = State.MISSING) -> Diagnosis:
+def of_part(part: str, seen: str | Unusable, *, fault: State = State.MISSING) -> Diagnosis:
+    """Return the finding about a part: what is there, or `fault`."""
     if isinstance(seen, Unusable):
         return Diagnosis(part=part, state=fault, detail=seen.problem, remedy=seen.remedy)
     return Diagnosis(part=part, state=State.OK, detail=seen)
 
 
-def _images(facts: Facts) -> Diagnosis:
-    built = f"{len(facts.images_built)} built"
-    if not facts.images_missing:
-        return _part("images", f"{built}: {', '.join(facts.images_built)}")
-    problem = f"{built}; the next run builds {', '.join(facts.images_missing)}"
-    return _part("images", Unusable(problem=problem, remedy="ttylab images build --all"), fault=State.NOTE)
+def _note(part: str, problem: str, remedy: str) -> Diagnosis:
+    return Diagnosis(part=part, state=State.NOTE, detail=problem, remedy=remedy)
 
 
-def _disk(facts: Facts) -> Diagnosis:
-    free = f"{facts.disk_free / GIB:.1f} GiB free in {facts.cache}"
+def of_images(built: Sequence[str], missing: Sequence[str]) -> Diagnosis:
+    """Return the finding about images, by name: those that are ready, and those that a run builds first."""
+    told = f"{len(built)} built"
+    if not missing:
+        return of_part("images", f"{told}: {', '.join(built)}")
+    problem = f"{told}; the next run builds {', '.join(missing)}"
+    return _note("images", problem, called("images", "build", "--all"))
+
+
+def of_disk(cache: str, free: int, *, writable: bool) -> Diagnosis:
+    """Return the finding about the directory `cache`, where `free` bytes are free."""
+    told = f"{free / GIB:.1f} GiB free in {cache}"
     remedy = "free some space there, or set TTYLAB_CACHE to a directory that has it"
-    if not facts.cache_writable:
-        refused = f"{facts.cache} can't be written: no image can be built, and guests are booted, not forked"
-        return _part("disk", Unusable(problem=refused, remedy=remedy), fault=State.NOTE)
-    if facts.disk_free < LEAST_DISK:
-        return _part("disk", Unusable(problem=free, remedy=remedy))
-    if facts.disk_free < AMPLE_DISK:
-        return _part("disk", Unusable(problem=f"{free}: little", remedy=remedy), fault=State.NOTE)
-    return _part("disk", free)
+    if not writable:
+        refused = f"{cache} can't be written: no image can be built, and guests are booted, not forked"
+        return _note("disk", refused, remedy)
+    if free < LEAST_DISK:
+        return of_part("disk", Unusable(problem=told, remedy=remedy))
+    if free < AMPLE_DISK:
+        return _note("disk", f"{told}: little", remedy)
+    return of_part("disk", told)
 
 
-def _guests_at_once(facts: Facts) -> Diagnosis:
-    guests = facts.memory_mib // GUEST_MIB
-    seen = f"{facts.cores:g} cores; {facts.memory_mib} MiB of memory are free, enough for {guests} guests"
+def of_caches(kinds: Sequence[tuple[str, int, str]], budget: int) -> Diagnosis:
+    """Return the finding about what is kept to be found again, which may take `budget` bytes together.
+
+    The `kinds` of it are names, bytes on disk, and days of the last use.
+    """
+    each = ", ".join(f"{name} {size / 1e6:.0f} MB (used {used})" for name, size, used in kinds)
+    total = sum(size for _, size, _ in kinds)
+    seen = f"{total / 1e6:.0f} of {budget / 1e6:.0f} MB: {each or 'nothing yet'}"
+    if total <= budget:
+        return of_part("caches", seen)
+    return _note("caches", seen, "ttylab gc; ttylab images prune")
+
+
+def of_host(cores: float, memory_mib: int) -> Diagnosis:
+    """Return the finding about guests at once: by what affinity and cgroups allow, and MiB that are free."""
+    guests = memory_mib // GUEST_MIB
+    seen = f"{cores:g} cores; {memory_mib} MiB of memory are free, enough for {guests} guests"
     few = Unusable(problem=seen, remedy="end programs that hold memory")
-    return _part("budget", seen if guests else few)
+    return of_part("budget", seen if guests else few)
 
 
-def _leftovers(facts: Facts) -> Diagnosis:
-    if not facts.leftovers:
-        return _part("leftovers", "none of a killed run")
-    left = Unusable(problem=f"{facts.leftovers} of a killed run", remedy="ttylab gc")
-    return _part("leftovers", left, fault=State.NOTE)
+def of_leftovers(count: int) -> Diagnosis:
+    """Return the finding about machines that outlived their owner."""
+    if not count:
+        return of_part("leftovers", "none of a killed run")
+    return _note("leftovers", f"{count} of a killed run", called("gc"))

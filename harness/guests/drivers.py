@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from emulator.errors import SpecError
-from emulator.images.kinds import GuestImage
+from emulator.guest_images.kinds import GuestImage
+from emulator.sac.knobs import SacKnobs
 from harness.guests.linux import LinuxGuest
 from harness.guests.sac import SacGuest
 from harness.play.guest import OpenGuest
@@ -20,26 +21,16 @@ _GUESTS = {GuestKind.LINUX: "Linux", GuestKind.SAC: "a SAC guest"}
 
 
 def open_guest(scenario: Scenario, image: GuestImage, *, firmware_said: Said = bytes) -> OpenGuest:
-    """Return what makes the driver of a guest of `image`, set up as `scenario` asks.
+    """Return what makes the driver of a guest of `image`, set up for `scenario`; raises as `require_pair`.
 
-    Args:
-        scenario: what the guest is to play.
-        image: the guest's image.
-        firmware_said: returns what SeaBIOS has reported so far, if the machine has it.
-
-    Raises:
-        SpecError: the scenario is for another kind of guest.
+    `firmware_said` returns what SeaBIOS has reported so far, if the machine has it.
     """
     require_pair(scenario, image)
-    return _DRIVERS[scenario.guest](scenario, image, firmware_said)
+    return _DRIVERS[scenario.guest](scenario.knobs, image, firmware_said)
 
 
 def require_pair(scenario: Scenario, image: GuestImage) -> None:
-    """Check that `image` is of the kind of guest that `scenario` is for.
-
-    Raises:
-        SpecError: it is not.
-    """
+    """Check that `image` is of the kind of guest that `scenario` is for; raises SpecError if it is not."""
     if kind_of(image.features) is not scenario.guest:
         wanted = _GUESTS[scenario.guest]
         raise SpecError(f"scenario {scenario.name} is for {wanted}; image {image.name} is none")
@@ -54,13 +45,18 @@ def knock_of(kind: GuestKind) -> bytes:
     return b"\x04" if kind is GuestKind.LINUX else b""
 
 
-def _linux(scenario: Scenario, image: GuestImage, firmware_said: Said) -> OpenGuest:
-    del scenario, image, firmware_said
-    return LinuxGuest
+def image_driver(image: GuestImage) -> OpenGuest:
+    """Return what makes the driver of a guest of `image`, which plays no scenario."""
+    return _DRIVERS[kind_of(image.features)](SacKnobs(), image, bytes)
 
 
-def _sac(scenario: Scenario, image: GuestImage, firmware_said: Said) -> OpenGuest:
-    console = image.sac_console(scenario.knobs)
+def _linux(_: SacKnobs, image: GuestImage, firmware_said: Said) -> OpenGuest:
+    del firmware_said
+    return partial(LinuxGuest, profile=image.linux_console())
+
+
+def _sac(knobs: SacKnobs, image: GuestImage, firmware_said: Said) -> OpenGuest:
+    console = image.sac_console(knobs)
     return partial(
         SacGuest,
         profile=console.profile,
@@ -70,6 +66,6 @@ def _sac(scenario: Scenario, image: GuestImage, firmware_said: Said) -> OpenGues
     )
 
 
-_DRIVERS: Mapping[GuestKind, Callable[[Scenario, GuestImage, Said], OpenGuest]] = MappingProxyType(
+_DRIVERS: Mapping[GuestKind, Callable[[SacKnobs, GuestImage, Said], OpenGuest]] = MappingProxyType(
     {GuestKind.LINUX: _linux, GuestKind.SAC: _sac}
 )

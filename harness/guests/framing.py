@@ -51,14 +51,10 @@ class Frame:
 
 
 def make_frame(command: str, number: str, shell: Shell) -> Frame:
-    """Return the frame for `command` in `shell`.
-
-    Args:
-        command: of one or more lines; no NUL.
-        number: digits that were not used before.
-        shell: what the guest's shell has.
-    """
-    data, asks = command.encode("utf-8", "surrogateescape"), _end(number)
+    """Return the frame for `command`, without NUL, in `shell`; `number` has digits not used before."""
+    data = command.encode("utf-8", "surrogateescape")
+    # the end stands on a line of its own, whatever the command wrote last
+    asks = b'_t=$?; echo; echo "ttyl""ab-%s:$_t:"' % number.encode()
     evaluates = b"command eval" if shell.command else b"eval"
     before, word = _word(data, shell)
     line = b'echo "ttyl""ab-%s:"; %s %s; %s' % (number.encode(), evaluates, word, asks)
@@ -69,11 +65,6 @@ def make_frame(command: str, number: str, shell: Shell) -> Frame:
         end=re.compile(rb"ttylab-%s:(\d+):\r*\n" % number.encode()),
         again=asks,
     )
-
-
-def _end(number: str) -> bytes:
-    """Return what asks for the end: on a line of its own, whatever the command wrote last."""
-    return b'_t=$?; echo; echo "ttyl""ab-%s:$_t:"' % number.encode()
 
 
 def _word(data: bytes, shell: Shell) -> tuple[tuple[bytes, ...], bytes]:

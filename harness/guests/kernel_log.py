@@ -65,10 +65,7 @@ class KernelReader:
 
 
 def read_log(said: bytes, *, elapsed: float) -> KernelLog | None:
-    """Return the second look from what the guest said, `elapsed` seconds after the command began.
-
-    None if it did not even say how long it is up.
-    """
+    """Return the second look, `elapsed` seconds after the command began; None without an uptime."""
     uptime = re.search(rb"^(\d+\.\d+) \d+\.\d+\r*$", said, re.MULTILINE)
     if uptime is None:
         return None

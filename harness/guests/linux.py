@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from emulator.clock import Deadline
+from emulator.console.marks import MarkKind
 from emulator.guest_text.linux import BEGINS, KERNEL, LinuxProfile
+from emulator.guest_text.printable import escape
 from harness.guests.framing import Frame, Shell, make_challenge, make_frame
 from harness.guests.kernel_log import KernelReader, Spans
 from harness.guests.prompts import Prompt, find_prompt, is_prompt
@@ -15,7 +18,7 @@ from harness.guests.stage_watch import StageWatch
 from harness.guests.typist import Typist
 from harness.play.guest import CommandResult
 from harness.play.session import Match, Session
-from harness.scenario.errors import CommandFailed, ExpectTimeout, WrongOutput
+from harness.scenario.errors import CommandFailed, ExpectTimeout, Unsupported, WrongOutput
 from harness.scenario.stages import Stage, is_before
 from harness.scenario.steps import View
 
@@ -36,22 +39,38 @@ class _Ran:
 
 
 class LinuxGuest:
-    """The guest behind a session, for the session's thread.
+    """The guest behind a session, for the session's thread; calls raise as `Session.expect`.
 
     Attributes:
         session: the dialogue with its console.
         profile: its prompts and account.
+        become: a command that starts root's shell, given once for each boot; empty for none.
+        errands: commands that are run once for each boot, when its shell is first reached.
+        conditions: why nothing can be played, with the word TTY for a command's output, by that command; they
+            are run before the errands.
+        no_password: what to say, as Unsupported, of a password that is asked for and that nobody gave; empty
+            where that is the guest's failure.
     """
 
     def __init__(self, session: Session, profile: LinuxProfile | None = None) -> None:
         self.session = session
         self.profile = profile or LinuxProfile()
+        self.become = ""
+        self.errands: tuple[str, ...] = ()
+        self.conditions: Mapping[str, str] = {}
+        self.no_password = ""
+        self._has_become = self._ran_errands = False
         self._typist = Typist(session)
         self._kernel = KernelReader(session)
         self._watch = StageWatch(session)
         self._watch.resume()
         self._shell: Shell | None = None
         self._prompt = b""
+
+    @property
+    def prompt(self) -> bytes:
+        """The line at which the shell last waited; empty before there was one."""
+        return self._prompt
 
     @property
     def stage(self) -> Stage:
@@ -61,14 +80,11 @@ class LinuxGuest:
     def reach(self, stage: Stage, deadline: Deadline) -> None:
         """Wait for `stage` of the present boot; for SHELL, log in where the guest asks for it.
 
-        A guest that logs somebody in by itself is at SHELL when LOGIN is awaited.
-
-        Raises:
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
-            WrongOutput: the guest refused the account, wants another password, or has no shell for commands.
+        A guest that logs somebody in by itself is at SHELL when LOGIN is awaited. Raises WrongOutput as
+        `log_in`, CommandFailed of an errand, Unsupported of a condition.
         """
         if self._watch.notice_restart():
-            self._shell = None
+            self._lose_shell(boots=True)
         if stage in {Stage.FIRMWARE, Stage.LOADER}:
             return
         if stage is Stage.KERNEL and is_before(self.stage, stage):
@@ -80,11 +96,21 @@ class LinuxGuest:
             self._await_somebody(deadline)
         if stage is Stage.SHELL and self.stage is Stage.LOGIN:
             self.log_in(deadline)
+        if stage is Stage.SHELL:
+            self._prepare(deadline)
 
     def restarted(self) -> None:
         """Forget the stage: the guest was reset or switched off."""
         self._watch.forget()
-        self._shell = None
+        self._lose_shell(boots=True)
+
+    def await_restart(self, deadline: Deadline) -> None:
+        """Wait for a kernel's first line, which is not consumed, and mark it as RESET."""
+        start = self.session.expect(KERNEL, deadline).start
+        self.restarted()
+        detail = {"seen": "a kernel's first line", "from": start}
+        self.session.transcript.mark(MarkKind.MACHINE, "RESET", detail)
+        self.session.position = start
 
     def send_line(self, line: bytes, deadline: Deadline, *, echo: bool = True) -> None:
         """Type `line` and Enter, at the pace of the echo unless there is none; raises as `Session.send`."""
@@ -100,14 +126,13 @@ class LinuxGuest:
         if re.search(self.profile.login + rb"\Z", match.data):
             self._watch.arrive(Stage.LOGIN)
         if is_before(self.stage, Stage.SHELL):
-            self._shell = None
+            self._lose_shell()
 
     def log_in(self, deadline: Deadline) -> None:
         """Answer the login prompt that has just appeared, and whatever is asked until there is a shell.
 
-        Raises:
-            WrongOutput: the guest refused the account, wants another password, or has no shell for commands.
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        Raises WrongOutput if the account is refused, wants another password, or has no shell for commands;
+        Unsupported as `no_password` says.
         """
         self._typist.type_line(self.profile.user, deadline)
         answered = False
@@ -118,7 +143,7 @@ class LinuxGuest:
             if prompt is Prompt.REFUSED or (answered and prompt in {Prompt.LOGIN, Prompt.PASSWORD}):
                 raise self._refused()
             if prompt is Prompt.RENEWAL:
-                raise self._wrong(f"the guest wants another password of {self.profile.user!r}; set one first")
+                raise self._wrong(f"the guest wants another password of {self._user}; set one first")
             if prompt is Prompt.PASSWORD:
                 answered = True
                 self._typist.type_secret(self.profile.password, deadline)
@@ -129,16 +154,12 @@ class LinuxGuest:
         self._prove_shell(deadline)
 
     def run(self, command: str, deadline: Deadline) -> CommandResult:
-        """Run a command of one or more lines in the guest's shell and wait for its end.
+        """Run a command of one or more lines in the guest's shell; raises WrongOutput without a shell.
 
         The shell is the user's own if it is a POSIX one, so what a command sets stays set; from others (fish,
         csh) `sh` is started first. The frame of markers that the typed line does not hold keeps the echo, the
         prompt and what surrounds them out of the output; lines that look like the kernel's are told from its
         records by a second look at its log.
-
-        Raises:
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
-            WrongOutput: there is no shell for commands.
         """
         if self._shell is None:
             self._prove_shell(deadline)
@@ -150,12 +171,7 @@ class LinuxGuest:
         return CommandResult(status=ran.status, output=output, start=ran.start, end=end, records=records)
 
     def check_output(self, command: str, deadline: Deadline) -> bytes:
-        """Run `command` and return its output.
-
-        Raises:
-            CommandFailed: its status is not 0.
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed, WrongOutput: as `run`.
-        """
+        """Run `command` and return its output; raises CommandFailed if its status is not 0."""
         result = self.run(command, deadline)
         if result.status != 0:
             message = f"{self.session.transcript.name}: {command!r} ended with status {result.status}, need 0"
@@ -163,18 +179,38 @@ class LinuxGuest:
         return result.output
 
     def prove_life(self, deadline: Deadline) -> None:
-        """Let the guest compute a number that it was not asked for before.
-
-        Raises:
-            WrongOutput: it answered with another number.
-            CommandFailed, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `check_output`.
-        """
+        """Let the guest compute a new number; raises WrongOutput if it is wrong, or as `check_output`."""
         factor = 100_000 + secrets.randbelow(850_000)  # the product always has as many digits
         output = self.check_output(f"echo $(({factor} * 104729))", deadline)
         if output.strip() != str(factor * 104729).encode():
             raise WrongOutput(f"{self.session.transcript.name}: the guest computed {output!r}")
 
     # -- inside --------------------------------------------------------------------------------
+
+    def _prepare(self, deadline: Deadline) -> None:
+        """Become root, once for each shell, and run conditions and errands, once for each boot."""
+        if self.become and not self._has_become:
+            self._has_become = True
+            if self._shell is None:
+                self._prove_shell(deadline)
+            self._typist.type_line(self.become.encode(), deadline)
+            self._await_shell(deadline)
+            self._prove_shell(deadline)
+        if self._ran_errands:
+            return
+        self._ran_errands = True
+        for command, why in self.conditions.items():
+            result = self.run(command, deadline)
+            if result.status != 0:
+                raise Unsupported(why.replace("TTY", escape(result.output.strip())))
+        if self.errands:
+            self.check_output(" && ".join(self.errands), deadline)
+
+    def _lose_shell(self, *, boots: bool = False) -> None:
+        """Forget the shell, which has ended; after a boot, all that was done in one."""
+        self._shell, self._has_become = None, False
+        if boots:
+            self._ran_errands = False
 
     def _await_somebody(self, deadline: Deadline) -> None:
         """Wait for a login prompt, or for a shell that asked for no login."""
@@ -251,7 +287,7 @@ class LinuxGuest:
             before, size = size, len(self.session.transcript)
             if before == size and self._typist.stands_at(self.profile.login):
                 self._watch.arrive(Stage.LOGIN)
-                self._shell = None
+                self._lose_shell()
                 raise self._wrong("the shell has ended: the guest is back at its login prompt")
             rests = before == size and given_up < 0 and bool(self._prompt)
             if rests and self._typist.stands_at(re.escape(self._prompt)):
@@ -271,8 +307,15 @@ class LinuxGuest:
         view = self.session.listener.view
         return view.read(view.user_offset(start), view.user_offset(end))
 
-    def _refused(self) -> WrongOutput:
-        return self._wrong(f"the guest refused the account {self.profile.user!r}")
+    @property
+    def _user(self) -> str:
+        return escape(self.profile.user)
+
+    def _refused(self) -> WrongOutput | Unsupported:
+        if not self.profile.password and self.no_password:
+            return Unsupported(f"the guest asks for the password of {self._user}, {self.no_password}")
+        why = "wrong password?" if self.profile.password else "no password was given"
+        return self._wrong(f"the guest refused the account {self._user}: {why}")
 
     def _wrong(self, text: str) -> WrongOutput:
         return WrongOutput(f"{self.session.transcript.name}: {text}")

@@ -41,7 +41,7 @@ class KernelLog:
         levels: of the records by `RecordLine.time`, for the times that were asked for and the oldest.
         oldest: time of the oldest record that the log still has.
         shown: the console shows records with levels below this.
-        began, ended: the guest's uptime when the command began, and when the look was taken.
+        began, ended: the log's clock when the command began, and when the look was taken.
     """
 
     levels: dict[bytes, int]

@@ -31,9 +31,9 @@ _STAYS_S = 0.25
 """Rest behind what is likely to be a prompt, and time after which it is one whatever comes behind it."""
 _LATER_S = 2.0
 """Rest behind what may be a prompt."""
-_SHELL = re.compile(rb"(?:[#$>]|(?<![0-9])%|\xe2\x9d\xaf|\xce\xbb) ?\Z")
+_SHELL = re.compile(rb"(?:[#$>]|\(initramfs\)|(?<![0-9])%|\xe2\x9d\xaf|\xce\xbb) ?\Z")
 """How prompts of shells end; 45% is progress."""
-_FIRST = re.compile(rb"(?:[#$]|(?<![0-9])%|@.*(?:>|\xe2\x9d\xaf|\xce\xbb)) ?\Z")
+_FIRST = re.compile(rb"(?:[#$]|\(initramfs\)|(?<![0-9])%|@.*(?:>|\xe2\x9d\xaf|\xce\xbb)) ?\Z")
 """How they end on a guest that nobody has logged in to: `>` alone would be a boot loader's."""
 _QUESTION = re.compile(rb"(?:[:?]|\xef\xbc\x9a) ?\Z")
 """How questions end that only a person can answer, such as one for a second factor."""

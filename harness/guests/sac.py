@@ -18,7 +18,7 @@ from emulator.sac.image import Account
 from emulator.sac.profile import SacProfile
 from harness.guests.sac_boot import SacBootWatch, Showing
 from harness.guests.sac_channel import ShellChannel
-from harness.guests.sac_keyboard import Keyboard, Pacing
+from harness.guests.sac_keyboard import Keyboard
 from harness.guests.stage_watch import StageWatch
 from harness.play.guest import CommandResult, SacAnswer
 from harness.play.screen import Screen
@@ -45,7 +45,7 @@ _RESTARTS = ("reset", "shutdown", "off", "bugcheck", "sac-crash-prompt")
 
 
 class SacGuest:
-    """The guest behind a session, for the session's thread.
+    """The guest behind a session, for the session's thread; calls raise as `Session.expect`.
 
     Attributes:
         session: the dialogue with its console.
@@ -64,7 +64,6 @@ class SacGuest:
         profile: SacProfile,
         account: Account | None = None,
         *,
-        pacing: Pacing | None = None,
         boots_from_cd: bool = False,
         firmware_said: Callable[[], bytes] = bytes,
     ) -> None:
@@ -73,7 +72,6 @@ class SacGuest:
         self.account = account or Account()
         self.machine = MachineInfo()
         self.channel = "SAC"
-        self._pacing = pacing or Pacing()
         self._boots_from_cd, self._firmware_said = boots_from_cd, firmware_said
         self._watch = StageWatch(session, find_boots=find_boots)
         self._attach(session.position)
@@ -94,11 +92,7 @@ class SacGuest:
         """Wait for `stage` of the present boot; for LOGIN and SHELL, open a channel and view it.
 
         Up to CMD nothing is typed: a boot menu that waits for a choice is an error, but `sync` starts it.
-
-        Raises:
-            SacUnavailable: the guest is in a state that never leads to SAC.
-            WrongOutput: the guest refused the account, or a channel.
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        Raises SacUnavailable, and WrongOutput if the guest refused the account or a channel.
         """
         if self._watch.notice_restart():
             self._begin_anew()
@@ -134,14 +128,7 @@ class SacGuest:
         self._is_at_prompt = False
 
     def await_restart(self, deadline: Deadline) -> None:
-        """Wait for a boot in the output, where no machine reports restarts, and mark it as RESET.
-
-        Nothing is consumed.
-
-        Raises:
-            ExpectTimeout: no boot began in time, or the console ended.
-            GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
-        """
+        """Wait for a boot in the output, which is not consumed, and mark it as RESET."""
         transcript = self.session.transcript
         for _ in watch_changes(transcript, deadline):
             self.session.check()
@@ -168,12 +155,8 @@ class SacGuest:
     def sync(self, deadline: Deadline) -> None:
         """Get to a fresh, empty SAC prompt from any state; everything before it is consumed.
 
-        From the boot menu this starts the highlighted entry, from `!SAC>` it restarts the machine.
-
-        Raises:
-            SacUnavailable: the guest is in a state that never leads to SAC, or what answers is not SAC.
-            ExpectTimeout: nothing answers at all.
-            GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        From the boot menu this starts the highlighted entry, from `!SAC>` it restarts the machine. Raises
+        SacUnavailable in a state that never leads to SAC.
         """
         has_asked = False
         for attempt in range(_SYNC_STEPS):
@@ -197,9 +180,7 @@ class SacGuest:
     def run_sac(self, command: str, deadline: Deadline) -> SacAnswer:
         """Give a command at the SAC prompt, turn its pages, and wait for the next prompt.
 
-        Raises:
-            WrongOutput: the line is too long, or could not be typed.
-            SacUnavailable, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `sync`.
+        Raises WrongOutput if the line is too long or can't be typed; SacUnavailable as `sync`.
         """
         deadline = deadline.sooner(self.profile.command_timeout_s)
         self._order(command, deadline)
@@ -217,12 +198,7 @@ class SacGuest:
         return SacAnswer(lines=say.lines_of(output), start=start, end=match.start)
 
     def prove_life(self, deadline: Deadline) -> None:
-        """Ask the guest what it is, and compare that with what it said when it booted.
-
-        Raises:
-            WrongOutput: it says something else.
-            SacUnavailable, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `run_sac`.
-        """
+        """Ask the guest what it is; raises WrongOutput if it once said otherwise, else as `run_sac`."""
         self._come_to_prompt(deadline)
         answer = self.run_sac("id", deadline)
         guid = re.escape(self.machine.guid.encode()) or rb"[0-9A-Fa-f-]{36}"
@@ -248,12 +224,7 @@ class SacGuest:
     # -- channels ------------------------------------------------------------------------------
 
     def open_channel(self, deadline: Deadline) -> str:
-        """Open a CMD channel and return its name; SAC keeps the terminal.
-
-        Raises:
-            WrongOutput: SAC refused; the text says why.
-            SacUnavailable, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `run_sac`.
-        """
+        """Open a CMD channel and return its name; raises WrongOutput if SAC refused, else as `run_sac`."""
         self._come_to_prompt(deadline)
         since = self.session.position
         answer = self.run_sac("cmd", deadline)
@@ -267,12 +238,7 @@ class SacGuest:
         return (event.groups[0] or b"").decode("ascii", "replace")
 
     def switch(self, name: str, deadline: Deadline) -> None:
-        """Switch the terminal to the channel `name` and view it.
-
-        Raises:
-            WrongOutput: there is no such channel.
-            SacUnavailable, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `run_sac`.
-        """
+        """Switch the terminal to the channel `name`; raises WrongOutput without one, else as `run_sac`."""
         self._come_to_prompt(deadline)
         self._order(f"ch -sn {name}", deadline)
         wrong = [
@@ -292,9 +258,7 @@ class SacGuest:
     def log_in(self, deadline: Deadline, account: Account | None = None) -> None:
         """Answer the login prompts of the present channel, up to cmd's prompt.
 
-        Raises:
-            WrongOutput: the guest refused the account; SAC then has the terminal again.
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        Raises WrongOutput if the account is refused; SAC then has the terminal again.
         """
         if not self._shell.log_in(account or self.account, deadline):
             self._keyboard.enter(deadline)
@@ -304,12 +268,7 @@ class SacGuest:
         self._watch.arrive(Stage.SHELL)
 
     def run(self, command: str, deadline: Deadline) -> CommandResult:
-        """Run one line in cmd, in the channel that is logged in; one is opened if there is none.
-
-        Raises:
-            WrongOutput: the line could not be typed.
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
-        """
+        """Run one line in cmd, in the channel that is logged in or a new one; raises WrongOutput."""
         self.reach(Stage.SHELL, deadline)
         return self._shell.run(command, deadline)
 
@@ -332,12 +291,9 @@ class SacGuest:
     # -- the end -------------------------------------------------------------------------------
 
     def restart(self, deadline: Deadline) -> None:
-        """Give `restart`, and wait until the guest has booted to SAC's prompt again.
+        """Give `restart`, and wait until the guest is at SAC's prompt again; raises as `reach`.
 
         SAC may wait until the guest has run for a minute; the deadline should allow for that.
-
-        Raises:
-            SacUnavailable, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `reach`.
         """
         self._come_to_prompt(deadline)
         with self.session.expecting(*_RESTARTS):
@@ -364,7 +320,7 @@ class SacGuest:
         """Look at the console from the raw offset `start` on, with an empty screen."""
         self._screen_from = start
         screen = Screen(self.session, start=start)
-        self._keyboard = Keyboard(self.session, screen, self._pacing)
+        self._keyboard = Keyboard(self.session, screen)
         self._boot = SacBootWatch(
             self.session,
             screen,

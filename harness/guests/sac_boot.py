@@ -115,7 +115,7 @@ _CD_PROMPT = rb"Press any key to boot from CD or DVD\.\."
 
 @dataclass(slots=True)
 class SacBootWatch:
-    """Waits for the boot of one guest, for the session's thread."""
+    """Waits for the boot of one guest, for the session's thread; calls raise as `Session.expect`."""
 
     session: Session
     screen: Screen
@@ -131,13 +131,9 @@ class SacBootWatch:
         return read_screen(lines, row=cursor.row, column=cursor.column, profile=self.profile)
 
     def await_machine_info(self, deadline: Deadline) -> MachineInfo:
-        """Wait for the `machine-info` of a boot, and consume up to its end.
+        """Wait for the `machine-info` of a boot, and consume up to its end; raises SacUnavailable.
 
         If the guest is to boot from a CD, Enter is pressed when the CD asks for a key.
-
-        Raises:
-            SacUnavailable: the guest is in a state that never leads to SAC, or wrote nothing at all.
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
         """
         elsewhere = [one.pattern for one in ELSEWHERE]
         patterns: list[bytes | re.Pattern[bytes]] = [BUGCHECK, MACHINE_INFO, _CD_PROMPT, *elsewhere]
@@ -169,12 +165,7 @@ class SacBootWatch:
                 raise self.unavailable(one.state, one.why)
 
     def await_menu(self, deadline: Deadline, *, since: int = 0) -> None:
-        """Wait for the boot menu of the boot that begins at the raw offset `since`.
-
-        Raises:
-            SacUnavailable: the guest is in a state that never leads to one.
-            ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Screen.wait_for`.
-        """
+        """Wait for the menu of the boot that begins at raw offset `since`; raises SacUnavailable."""
 
         def shows(_: Screen) -> bool:
             if self.look().showing is Showing.MENU:
@@ -185,12 +176,7 @@ class SacBootWatch:
         self.screen.wait_for(shows, deadline, says="the boot menu")
 
     def await_cmd(self, deadline: Deadline) -> None:
-        """Wait until SAC says that the CMD command is available.
-
-        Raises:
-            SacUnavailable: SAC is there, but says that CMD is not, or says nothing about it.
-            GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
-        """
+        """Wait until SAC says that CMD is available; raises SacUnavailable if it does not."""
         wait = deadline.sooner(self.profile.cmd_event_timeout_s)
         try:
             match = self.session.expect([CMD_AVAILABLE + PROMPT, CMD_UNAVAILABLE], wait, view=View.PLAIN)
@@ -201,11 +187,7 @@ class SacBootWatch:
             raise self.unavailable(NO_CMD, "SAC says that the CMD command is unavailable; is sacsvr running?")
 
     def _refuse_menu(self) -> None:
-        """Refuse to wait on if a menu is waiting for a choice.
-
-        Raises:
-            SacUnavailable: it is.
-        """
+        """Refuse to wait on if a menu is waiting for a choice; raises SacUnavailable if it is."""
         showing, chunks = self.look_beyond_recovery(), self.session.transcript.chunks
         if not chunks or self.session.transcript.now() - chunks[-1].at < STILL_S:
             return
@@ -215,11 +197,7 @@ class SacBootWatch:
             raise self.unavailable("the boot menu", "its countdown was stopped, or it has none: Enter starts")
 
     def look_beyond_recovery(self) -> Showing:
-        """Return what the screen shows now.
-
-        Raises:
-            SacUnavailable: it shows the recovery menu.
-        """
+        """Return what the screen shows now; raises SacUnavailable if it shows the recovery menu."""
         showing = self.look().showing
         if showing is Showing.RECOVERY:
             raise self.unavailable("the recovery menu", "Windows did not load, and asks what to do")
@@ -233,11 +211,7 @@ class SacBootWatch:
         return error
 
     def refuse_elsewhere(self, since: int) -> None:
-        """Refuse to wait on if the output from the raw offset `since` on shows that no SAC will come.
-
-        Raises:
-            SacUnavailable: it does.
-        """
+        """Raise SacUnavailable if the output from the raw offset `since` on shows that no SAC will come."""
         data = self.session.transcript.read(since)
         found = None if parse_machine_info(data) else find_elsewhere(data)
         if found is not None:

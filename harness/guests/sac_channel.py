@@ -27,7 +27,7 @@ DRAWN_S = 0.05
 
 
 class ShellChannel:
-    """The CMD channel that has the terminal, for the session's thread."""
+    """The CMD channel that has the terminal, for the session's thread; calls raise as `Session.expect`."""
 
     def __init__(self, session: Session, screen: Screen, keyboard: Keyboard, profile: SacProfile) -> None:
         self._session = session
@@ -37,11 +37,7 @@ class ShellChannel:
         self._count = 0
 
     def log_in(self, account: Account, deadline: Deadline) -> bool:
-        """Answer the login prompts; return False if the guest refuses the account and waits for a key.
-
-        Raises:
-            WrongOutput, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Keyboard.type_in_channel`.
-        """
+        """Answer the login prompts; False if the account is refused; raises as `Keyboard.type_in_channel`."""
         deadline = deadline.sooner(2 * self._profile.command_timeout_s)
         stars = b"*" * len(account.password)
         for label, value, shown in (
@@ -62,11 +58,7 @@ class ShellChannel:
         return _is_prompt(self._screen)
 
     def run(self, command: str, deadline: Deadline) -> CommandResult:
-        """Run one line in cmd and ask for its status.
-
-        Raises:
-            WrongOutput, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Keyboard.type_in_channel`.
-        """
+        """Run one line in cmd and ask for its status; raises WrongOutput as `Keyboard.type_in_channel`."""
         self._await_prompt(deadline)
         draws = self._profile.vt_mode == "screen"
         if draws:

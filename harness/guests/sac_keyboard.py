@@ -7,49 +7,34 @@ Characters right after a fresh prompt are eaten, and of two equal ones typed qui
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from emulator.clock import Deadline
+from emulator.guest_text.printable import escape
 from emulator.guest_text.sac import BACKSPACE, ENTER, WIPE, echo_pattern
 from harness.play.screen import Screen
 from harness.play.session import Session
 from harness.scenario.errors import ExpectTimeout, GuestError, WrongOutput
 from harness.scenario.steps import View
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pacing:
-    """How fast to type, in seconds.
-
-    Attributes:
-        echo_s: how long one character's echo may take; longer in further tries.
-        between_s: pause between two characters.
-        between_equal_s: pauses between two equal characters: the usual one, then longer ones for a guest that
-            has lost one (Oxide waits 1.5 s on 2016 and 2019).
-        rest_s: pause before another try, after which a prompt eats no more characters.
-        tries: how often a line is tried.
-    """
-
-    echo_s: float = 0.7
-    between_s: float = 0.0
-    between_equal_s: tuple[float, ...] = (0.03, 0.4, 1.6)
-    rest_s: float = 0.25
-    tries: int = 6
+_ECHO_S = 0.7
+"""Seconds that one character's echo may take; longer in further tries."""
+_BETWEEN_EQUAL_S = (0.03, 0.4, 1.6)
+"""Pauses between two equal characters: the usual one, then longer ones for a guest that has lost one (Oxide
+waits 1.5 s on 2016 and 2019)."""
+_REST_S = 0.25
+"""Pause before another try, after which a prompt eats no more characters."""
+_TRIES = 6
+"""How often a line is tried."""
 
 
 class Keyboard:
-    """Types on one console, for the session's thread.
+    """Types on one console, for the session's thread; calls raise as `Session.expect`."""
 
-    Attributes:
-        pacing: how fast.
-    """
-
-    def __init__(self, session: Session, screen: Screen, pacing: Pacing) -> None:
-        self.pacing = pacing
+    def __init__(self, session: Session, screen: Screen) -> None:
         self._session = session
         self._screen = screen
-        self._equal_s = pacing.between_equal_s[0]
-        self._echo_s = pacing.echo_s
+        self._equal_s = _BETWEEN_EQUAL_S[0]
+        self._echo_s = _ECHO_S
 
     def press(self, keys: bytes, deadline: Deadline) -> None:
         """Send `keys` without waiting for an echo; raises as `Session.send`."""
@@ -58,10 +43,7 @@ class Keyboard:
     def type_at_sac(self, line: bytes, deadline: Deadline) -> None:
         """Type `line` at the SAC prompt, without Enter; an event may interrupt it anywhere.
 
-        Raises:
-            WrongOutput: after several tries the guest still shows another line; Enter was not pressed.
-            ExpectTimeout: the time was over before that.
-            GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        Raises WrongOutput if after several tries the guest still shows another line.
         """
         since = self._session.transcript.now()
         for _ in self._tries():
@@ -75,15 +57,9 @@ class Keyboard:
         raise self._not_shown(line, deadline, since)
 
     def type_in_channel(self, line: bytes, deadline: Deadline, *, shown: bytes | None = None) -> None:
-        """Type `line` in a CMD channel, without Enter.
+        """Type `line`, printable ASCII, in a CMD channel, without Enter; raises as `type_at_sac`.
 
-        Args:
-            line: printable ASCII.
-            deadline: when to give up.
-            shown: what its echo looks like, if not like the line itself (a password's stars).
-
-        Raises:
-            WrongOutput, ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `type_at_sac`.
+        `shown` is what its echo looks like, if not like the line itself (a password's stars).
         """
         echo = line if shown is None else shown
         before, since = self._screen_before(), self._session.transcript.now()
@@ -101,17 +77,19 @@ class Keyboard:
         self.press(ENTER, deadline)
 
     def _rest(self, deadline: Deadline) -> None:
-        self._session.wait_quiet(self.pacing.rest_s, deadline.sooner(4 * self.pacing.rest_s))
+        self._session.wait_quiet(_REST_S, deadline.sooner(4 * _REST_S))
 
     def _tries(self) -> Iterator[int]:
         """Yield the number of each try, with more time for echoes: what looked lost may have been late."""
-        for count in range(self.pacing.tries):
-            self._echo_s = self.pacing.echo_s * 2 ** (count // 2)
+        for count in range(_TRIES):
+            self._echo_s = _ECHO_S * 2 ** (count // 2)
             yield count
 
     def _not_shown(self, line: bytes, deadline: Deadline, since: float) -> GuestError:
         if deadline.expired():
-            return self._session.late(f"awaited the echo of {line!r}, not all of which was typed", since)
+            return self._session.late(
+                f"awaited the echo of '{escape(line)}', not all of which was typed", since
+            )
         name = self._session.transcript.name
         return WrongOutput(f"{name}: the guest does not show what is typed: {line!r}")
 
@@ -156,8 +134,8 @@ class Keyboard:
 
     def _press_one(self, line: bytes, at: int, deadline: Deadline) -> bool:
         """Pause, then send one character of `line`; return False if the deadline has come."""
-        is_equal = at > 0 and line[at - 1] == line[at]
-        self._sleep(self._equal_s if is_equal else self.pacing.between_s, deadline)
+        if at > 0 and line[at - 1] == line[at]:
+            self._sleep(self._equal_s, deadline)
         if deadline.expired():
             return False
         self.press(line[at : at + 1], deadline)
@@ -165,7 +143,7 @@ class Keyboard:
 
     def _slow_down(self) -> None:
         """Leave more time between equal characters from now on: this guest loses them."""
-        longer = (pause for pause in self.pacing.between_equal_s if pause > self._equal_s)
+        longer = (pause for pause in _BETWEEN_EQUAL_S if pause > self._equal_s)
         self._equal_s = next(longer, self._equal_s)
 
     def _screen_before(self) -> str:
@@ -185,5 +163,4 @@ class Keyboard:
 
     @staticmethod
     def _sleep(seconds: float, deadline: Deadline) -> None:
-        if seconds:
-            deadline.clock.sleep(min(seconds, deadline.remaining()))
+        deadline.clock.sleep(min(seconds, deadline.remaining()))

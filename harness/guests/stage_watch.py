@@ -16,7 +16,7 @@ _RESTARTS = frozenset({"RESET", "off", "started"})
 
 
 class StageWatch:
-    """The stage of one session's guest, for the session's thread.
+    """The stage of one session's guest, for the session's thread; calls raise as `Session.expect`.
 
     Attributes:
         session: the dialogue with the guest's console.
@@ -60,10 +60,7 @@ class StageWatch:
         return True
 
     def notice_restart(self) -> bool:
-        """Forget the stage if the machine has restarted since it was reached; tell whether it has.
-
-        What the guest wrote before the restart is consumed: an old prompt must not count.
-        """
+        """Forget the stage if the machine has restarted since; consume what it wrote before."""
         marks = self.session.transcript.marks_since(self._marks_seen)
         has_restarted = self.stage is not Stage.FIRMWARE and (
             any(mark.name in _RESTARTS for mark in marks) or self.find_boot_on_wire() is not None

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from emulator.clock import Deadline
 from emulator.guest_text.escapes import seen
+from emulator.guest_text.printable import escape
 from emulator.guest_text.records import RECORD_LIKE, held_tail
 from harness.play.session import ECHO_S, FIFO_BYTES, Session
 from harness.scenario.errors import ExpectTimeout
@@ -39,7 +40,7 @@ class Seen(Generic[T]):
 
 
 class Typist:
-    """Types into one session, for the session's thread."""
+    """Types into one session, for the session's thread; calls raise as `Session.expect`."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -48,11 +49,8 @@ class Typist:
         """Type `line` and Enter, each run of what a UART holds once the one before shows; consume the echo.
 
         Any echo will do in which the bytes stand in order: line editors wrap, colour, redraw and scroll. It
-        is looked for among everything if `line` looks like a kernel record itself.
-
-        Raises:
-            ExpectTimeout: nothing at all came back within ECHO_S.
-            GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+        is looked for among everything if `line` looks like a kernel record itself. ExpectTimeout: no echo in
+        ECHO_S.
         """
         view = View.RAW if RECORD_LIKE.search(line) else View.USER
         for at in range(0, len(line), FIFO_BYTES):
@@ -82,12 +80,7 @@ class Typist:
         )
 
     def await_sign(self, read: Callable[[bytes], Seen[T] | None], deadline: Deadline, *, awaited: str) -> T:
-        """Wait until `read` finds something at the end of the unread text, and it stays the end; consume it.
-
-        Raises:
-            ExpectTimeout: it did not before the deadline.
-            GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
-        """
+        """Consume and return what `read` finds at the end of the unread text, once it stays the end."""
         missed = self.session.missing(awaited, deadline.clock)
         self.session.check()
         pause, waits_for = deadline, None
@@ -106,7 +99,7 @@ class Typist:
             return found.what
 
     def _await_echo(self, run: bytes, before: int, deadline: Deadline, *, view: View) -> None:
-        soon, awaited = deadline.sooner(ECHO_S), f"the echo of {run!r}"
+        soon, awaited = deadline.sooner(ECHO_S), f"the echo of '{escape(run)}'"
         size, source = before, self.session.seen(view) or self.session.transcript
         # What may begin a record shows once it is clear that it does not.
         shown = run if view is View.RAW else run[: len(run) - held_tail(run)]

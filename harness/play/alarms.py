@@ -116,16 +116,17 @@ class Listener:
         self._hear(size)
 
     def first_unexpected(self, allowed: frozenset[str]) -> Alarm | None:
-        """Return the first alarm that is not allowed; allowed ones before it are dropped for good.
-
-        An unexpected alarm stays: every later wait sees it again, until `forgive`.
-        """
+        """Return the first alarm that is not allowed, again and again; allowed ones before it are dropped."""
         while self._passed < len(self._alarms):
             alarm = self._alarms[self._passed]
             if alarm.name not in allowed:
                 return alarm
             self._passed += 1
         return None
+
+    def unexpected(self, allowed: frozenset[str]) -> tuple[Alarm, ...]:
+        """Return every alarm that is not allowed, but for those that `forgive` or a step dropped."""
+        return tuple(alarm for alarm in self._alarms[self._passed :] if alarm.name not in allowed)
 
     def forgive(self) -> None:
         """Drop every alarm so far; for callers that have dealt with them."""

@@ -30,10 +30,7 @@ class CommandResult:
 
 
 class Guest(Protocol):
-    """A guest behind a session, for the session's thread.
-
-    Calls raise what `Session.expect` raises, and what the driver documents.
-    """
+    """A guest for the session's thread; calls raise as `Session.expect`, and what the driver documents."""
 
     @property
     def session(self) -> Session:
@@ -50,6 +47,10 @@ class Guest(Protocol):
 
     def notice(self, match: Match) -> None:
         """Take note of a match that was awaited and consumed without this driver."""
+        ...
+
+    def await_restart(self, deadline: Deadline) -> None:
+        """Wait until it restarts, judging by the console alone, and mark that as RESET."""
         ...
 
     def send_line(self, line: bytes, deadline: Deadline, *, echo: bool = True) -> None:
@@ -94,10 +95,6 @@ class SacDialogue(Protocol):
 
     def press_keys(self, keys: bytes, deadline: Deadline) -> None:
         """Send keys without waiting for an echo."""
-        ...
-
-    def await_restart(self, deadline: Deadline) -> None:
-        """Wait until it restarts, judging by the console alone, and mark that as RESET."""
         ...
 
     def rejoin(self) -> None:

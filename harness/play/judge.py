@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import dropwhile, takewhile
+from itertools import dropwhile, pairwise, takewhile
 
-from emulator.console.marks import Mark, MarkKind, boot_starts
+from emulator.console.marks import REFUSED, Mark, MarkKind, boot_starts
 from emulator.console.transcript import Transcript
 from emulator.guest_text.records import UserView
 from emulator.guest_text.sac import PROMPT
@@ -121,6 +121,7 @@ def judge(
     steps = played_steps(scenario, transcript.marks)
     alarms = _unexpected_alarms(scenario, steps, transcript, findings)
     verdict = given or _try_steps(scenario, steps, transcript, alarms)
+    verdict = _with_hands(verdict, done_by_hand(transcript.marks))
     return Judgement(verdict=verdict, steps=steps, alarms=alarms)
 
 
@@ -135,6 +136,28 @@ def _try_steps(
         if verdict is not None:
             return collector.close(verdict)
     return collector.close(_last_word(transcript, alarms))
+
+
+def done_by_hand(marks: Sequence[Mark]) -> list[str]:
+    """Return what people did to the machine before the last step ended, and QEMU did not refuse."""
+    last = max((index for index, mark in enumerate(marks) if mark.kind is MarkKind.STEP), default=0)
+    refused = {id(before) for before, mark in pairwise(marks) if mark.name == REFUSED}
+    return [
+        f"{mark.name} at {mark.at:.1f} s"
+        for mark in marks[:last]
+        if mark.kind is MarkKind.STIMULUS and "by" in mark.detail and id(mark) not in refused
+    ]
+
+
+def _with_hands(verdict: Verdict, hands: Sequence[str]) -> Verdict:
+    """Return the verdict on a guest that people have reached into: it says so, and no guest is blamed."""
+    if not hands:
+        return verdict
+    said = f"by hand: {', '.join(hands)}"
+    if verdict.status is Status.FAILED:
+        said = f"{said}, so nothing is known of the guest"
+        verdict = replace(verdict, status=Status.BROKEN, reason=Reason.LAB)
+    return replace(verdict, message=f"{verdict.message}; {said}" if verdict.message else said)
 
 
 def _unexpected_alarms(
@@ -214,9 +237,8 @@ class _Collector:
         """Return the verdict if this step decides it, or None if the step is proven."""
         text = describe_step(played.step)
         if played.begin is None or played.end is None:
-            message = f"step {played.index} ({text}) " + (
-                "was not begun" if played.begin is None else "never ended"
-            )
+            what = "was not begun" if played.begin is None else "never ended"
+            message = f"step {played.index} ({text}) {what}"
             return Verdict(status=Status.BROKEN, reason=Reason.LAB, message=message, step=played.index)
         detail = played.end.detail
         self._note_injection(played)

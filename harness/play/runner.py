@@ -14,6 +14,7 @@ from harness.play.guest import Guest, OpenGuest, SacDialogue
 from harness.play.session import Session
 from harness.play.target import Target
 from harness.play.traces import REFUSAL
+from harness.play.vitals import watching
 from harness.scenario.errors import (
     CommandFailed,
     ExpectTimeout,
@@ -57,10 +58,8 @@ from harness.scenario.verdict import Reason
 def inject(stimulus: Stimulus, target: Target, session: Session, deadline: Deadline) -> Mark:
     """Inject `stimulus` and return the mark made just before it; its effects are for others to detect.
 
-    Raises:
-        Unsupported: the target can't do it.
-        ControlError, ConsoleClosed, DeadlineExceeded: the lab failed on the way.
-        ExpectTimeout: typing the request into the shell had no echo.
+    Raises Unsupported if the target can't do it; ControlError, ConsoleClosed, DeadlineExceeded,
+    ExpectTimeout.
     """
     target.require(stimulus.needs)
     mark = session.transcript.mark(MarkKind.STIMULUS, stimulus.name)
@@ -103,7 +102,7 @@ class HostShare:
     def excuse(self, error: Exception) -> HostTooSlow | None:
         """Return why `error` says nothing of the guest; None if it does, as all that it showed."""
         late = _find_timeout(error)
-        if self._clock is None or late is None:
+        if self._clock is None or late is None or late.final:
             return None
         usable, passed, unmet = self._read(self._clock)
         share = (usable - self._began) * self._clock.slow / max(passed - self._passed, 1e-3)
@@ -162,10 +161,7 @@ class Player:
     _since: int = field(init=False, default=0)  # the number of the first mark that an `Expect` may take
 
     def play(self) -> None:
-        """Do the steps in order, up to the first that fails; every outcome is a mark, none is raised.
-
-        KeyboardInterrupt passes through.
-        """
+        """Do the steps in order, up to the first that fails; every outcome is a mark, none is raised."""
         session = Session(self.target.channel)
         guest = self.open_guest(session)
         limit = Deadline.after(self.time_limit_s * self.time_scale, self.clock)
@@ -188,14 +184,16 @@ class Player:
             self.clock.sleep(min(delay, limit.remaining()))
         detail: dict[str, object] = {"index": index, "outcome": "done"}
         share = HostShare(self.clock)
+        boots = index == 0 or isinstance(step, Reach)
+        watched = watching(guest.session, self.target.vitals if boots else None)
         try:
-            with guest.session.expecting(*self.scenario.allowed(index)):
+            with watched, guest.session.expecting(*self.scenario.allowed(index)):
                 detail |= self._perform(step, guest, limit.sooner(_time_of(step) * self.time_scale))
                 guest.session.check()
         except (GuestError, Unsupported, EmulatorError) as error:
             fault = self._find_fault(error, guest.session)
             blamed = share.excuse(fault) or fault
-            detail |= _blame(blamed) | {"message": self._without_passwords(str(blamed), index)}
+            detail |= blame(blamed) | {"message": self._without_passwords(str(blamed), index)}
         transcript.mark(MarkKind.STEP, "end", detail)
         return detail["outcome"] == "done"
 
@@ -318,12 +316,7 @@ def _check_dump(step: CheckDump, target: Target) -> None:
 
 
 def _await_expected(
-    effects: tuple[Expected, ...],
-    guest: Guest,
-    deadline: Deadline,
-    *,
-    since: int,
-    or_refusal: bool = False,
+    effects: tuple[Expected, ...], guest: Guest, deadline: Deadline, *, since: int, or_refusal: bool = False
 ) -> None:
     session = guest.session
     for expected in effects:
@@ -337,7 +330,7 @@ def _await_expected(
             if match.index:
                 raise ExpectTimeout(f"{session.transcript.name}: the guest refused")
             guest.notice(match)
-        elif expected.name == "RESET" and isinstance(guest, SacDialogue) and not _reports_restarts(session):
+        elif expected.name == "RESET" and not _reports_restarts(session, since):
             guest.await_restart(deadline)
         else:
             mark = session.wait_mark(frozenset({expected.name}), deadline, since=since)
@@ -352,9 +345,14 @@ def _await_first_byte(session: Session, deadline: Deadline) -> None:
         raise ExpectTimeout(f"{session.transcript.name}: the guest shows nothing after it") from error
 
 
-def _reports_restarts(session: Session) -> bool:
-    """Tell whether restarts are reported outside the console; for a serial port, nothing reports them."""
-    return bool(boot_starts(session.transcript.marks))
+def _reports_restarts(session: Session, since: int) -> bool:
+    """Tell whether restarts are reported outside the console, or one was since mark number `since`.
+
+    Of a guest behind a serial port nobody reports them, of a board only those that a command made ("by").
+    """
+    marks = session.transcript.marks
+    reported = any("by" not in mark.detail for mark in boot_starts(marks))
+    return reported or any(mark.name == "RESET" for mark in marks[since:])
 
 
 def _await_nothing(step: Inject, guest: Guest, quiet: Deadline) -> None:
@@ -382,14 +380,14 @@ _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
 )
 
 
-def _blame(error: Exception) -> dict[str, object]:
-    """Return what the end mark of a step says about `error`: whose fault it is, why, and the evidence."""
+def blame(error: Exception) -> dict[str, object]:
+    """Return what the end mark of a step says about an error of the guest or the lab, or Unsupported."""
     outcome = "broken"
     if isinstance(error, GuestError):
         outcome = "failed"
     elif isinstance(error, Unsupported):
         outcome = "skipped"
-    reason = next(reason for kind, reason in _REASONS if isinstance(error, kind))
+    reason = next((reason for kind, reason in _REASONS if isinstance(error, kind)), Reason.TEST)
     detail: dict[str, object] = {"outcome": outcome, "reason": reason.value}
     if isinstance(error, GuestDied):
         alarm = error.alarm

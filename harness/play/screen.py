@@ -98,16 +98,10 @@ class Screen:
     # -- waiting -------------------------------------------------------------------------------
 
     def wait_for(self, wanted: ScreenPattern, deadline: Deadline, *, says: str = "") -> None:
-        """Wait until the screen shows `wanted`.
+        """Wait until the screen shows `wanted`; raises as `Session.expect`, with the screen in a note.
 
         `wanted` is text or a pattern that a row must contain, or a predicate on the screen; messages call it
         what `says` says.
-
-        Raises:
-            ExpectTimeout: it did not appear; the screen is in a note.
-            GuestDied: an alarm came first (GuestLeft for a reset or power-off).
-            MachineGone: the machine ended unasked.
-            ConsoleClosed: the transcript ended.
         """
         shows, transcript = _predicate(wanted), self.session.transcript
         began, since = deadline.clock.monotonic(), transcript.now()
@@ -135,9 +129,8 @@ class Screen:
                 self._feed(self._decode(b"", final=True) + for_pyte(token))  # it cuts a character off
                 continue
             text = _C1.sub("", self._decode(token["text"]))
-            for part in (
-                (text,) if text.isascii() else text
-            ):  # pyte drops what follows a character without width
+            # pyte drops what follows a character without width
+            for part in (text,) if text.isascii() else text:
                 self._feed(part)
 
     def _feed(self, text: str) -> None:

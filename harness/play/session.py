@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ ECHO_S = 5.0
 """Seconds that an echo may take; it usually takes milliseconds."""
 ANSWERS_S = 2.0
 """Seconds for which a guest that has written something counts as still answering."""
+PULSE_S = 3.0
+"""Seconds of silence in a wait after which, and then as often, it is asked whether the guest is gone."""
 
 _BETWEEN_ECHOES = rb"(?:[\r\n\x08]| [\r\x08]|" + SEQUENCE + rb")*"
 """What a line editor may put between two echoed bytes where the line wraps (readline: space and CR)."""
@@ -90,8 +93,10 @@ class Moment:
     closed: str | None
 
 
-def watch_changes(transcript: Transcript, deadline: Deadline) -> Iterator[Moment]:
-    """Yield at once and after every change of `transcript`: the loop in every wait on a console.
+def watch_changes(
+    transcript: Transcript, deadline: Deadline, *, every_s: float = math.inf
+) -> Iterator[Moment]:
+    """Yield at once, after every change of `transcript`, and every `every_s`: the loop in every wait on it.
 
     The last moment is the first that is late or finds the transcript closed. Each is taken before the
     caller looks, so what came in time is always seen.
@@ -102,7 +107,7 @@ def watch_changes(transcript: Transcript, deadline: Deadline) -> Iterator[Moment
         yield moment
         if moment.late or moment.closed is not None:
             return
-        transcript.wait_change(version, deadline)
+        transcript.wait_change(version, deadline.sooner(every_s))
 
 
 class Session:
@@ -113,6 +118,8 @@ class Session:
         listener: raises alarms.
         position: raw offset up to which output has been consumed.
         allowed: names of the alarms that do not end a wait now.
+        told: the alarms that have ended a wait.
+        is_gone: tells whether a guest that is silent can't go on, which ends a wait; None does not ask.
     """
 
     def __init__(self, channel: Channel, *, start: int = 0) -> None:
@@ -120,6 +127,8 @@ class Session:
         self.listener = Listener(channel.transcript, start=start)
         self.position = start
         self.allowed: frozenset[str] = frozenset()
+        self.told: set[Alarm] = set()
+        self.is_gone: Callable[[], bool] | None = None
 
     @property
     def transcript(self) -> Transcript:
@@ -143,12 +152,7 @@ class Session:
         self.position = len(self.transcript)
 
     def check(self) -> None:
-        """Look at what has come so far.
-
-        Raises:
-            GuestDied: there is an alarm that is not allowed (GuestLeft for a reset or power-off).
-            MachineGone: the machine ended unasked.
-        """
+        """Look at what has come so far; raises GuestDied, GuestLeft or MachineGone at an alarm."""
         self.listener.update()
         self.raise_alarm("checking")
 
@@ -172,19 +176,14 @@ class Session:
             ConsoleClosed: the transcript ended.
         """
         wanted = _compiled(patterns)
-        return self._expect(wanted, deadline, view=view, awaited=_shown(wanted))
+        awaited = " or ".join(repr(one.pattern)[1:] for one in wanted)
+        return self._expect(wanted, deadline, view=view, awaited=awaited)
 
     def wait_mark(self, names: frozenset[str], deadline: Deadline, *, since: int) -> Mark:
-        """Wait for a QMP or machine mark with one of `names`, from mark number `since` on.
+        """Wait for a QMP or machine mark with one of `names`, from number `since` on; raises as `expect`.
 
         The alarm that this mark itself may raise does not end this wait; unless it is allowed, it ends the
         next one.
-
-        Raises:
-            ExpectTimeout: none came before the deadline.
-            GuestDied: another alarm came first (GuestLeft for a reset or power-off).
-            MachineGone: the machine ended unasked.
-            ConsoleClosed: the transcript ended.
         """
 
         def look(_: Moment) -> Mark | None:
@@ -197,14 +196,10 @@ class Session:
         return self.wait(look, deadline, doing=f"awaiting {awaited}", missed=missed)
 
     def send(self, data: bytes, deadline: Deadline, *, echo: bool = True) -> None:
-        """Type `data`, no faster than a UART takes it.
+        """Type `data`, no faster than a UART takes it; raises as `expect`.
 
-        With `echo` each run of FIFO_BYTES waits for its echo, which is consumed; without it, all bytes are
-        sent at once (passwords, full-screen programs, a flooded console).
-
-        Raises:
-            ExpectTimeout: an echo did not come within ECHO_S.
-            GuestDied, MachineGone, ConsoleClosed: as `expect`.
+        With `echo` each run of FIFO_BYTES waits for its echo, for ECHO_S, which is consumed; without it, all
+        bytes are sent at once (passwords, full-screen programs, a flooded console).
         """
         if not echo:
             self.check()
@@ -216,7 +211,7 @@ class Session:
             self.channel.write(run, deadline)
             pattern = _echo_of(run)
             if pattern is not None:
-                soon, awaited = deadline.sooner(ECHO_S), f"the echo of {run!r}"
+                soon, awaited = deadline.sooner(ECHO_S), f"the echo of '{escape(run)}'"
                 self._expect([re.compile(pattern)], soon, view=view, awaited=awaited)
 
     def send_line(self, line: bytes, deadline: Deadline, *, echo: bool = True) -> None:
@@ -226,9 +221,7 @@ class Session:
     def wait_quiet(self, seconds: float, deadline: Deadline, *, armed: bool = True) -> bool:
         """Wait until the guest has written nothing for `seconds`; False if the deadline comes first.
 
-        Raises:
-            GuestDied, MachineGone: as `check`, unless it is not `armed`.
-            ConsoleClosed: the transcript ended, unless it is not `armed`: nothing is known of a guest then.
+        Unless it is not `armed` it raises as `check`, and ConsoleClosed: nothing is known of a guest then.
         """
 
         def is_quiet_now(moment: Moment) -> bool:
@@ -268,13 +261,20 @@ class Session:
             GuestDied: an alarm that is not allowed came first (GuestLeft for a reset or power-off).
             MachineGone: the machine ended unasked.
         """
-        for moment in watch_changes(self.transcript, deadline):
+        since, every_s = self.transcript.now(), math.inf if self.is_gone is None else PULSE_S
+        for moment in watch_changes(self.transcript, deadline, every_s=every_s):
             self.listener.update()
             found = look(moment)
             if found is not None:
                 return found
             self.raise_alarm(doing)
+            if self.is_gone is not None and self._silent_s(since) >= PULSE_S and self.is_gone():
+                break
         raise missed(moment.closed)
+
+    def _silent_s(self, since: float) -> float:
+        last = self.transcript.chunks_since(len(self.transcript))
+        return self.transcript.now() - max([since, *(chunk.at for chunk in last)])
 
     def missing(self, awaited: str, clock: Clock) -> Callable[[str | None], Exception]:
         """Return the `missed` of a `wait` for `awaited` that begins now, measured with `clock`."""
@@ -332,6 +332,7 @@ class Session:
         """Raise if there is an alarm that is not allowed; like `check`, but without looking again."""
         alarm = self.listener.first_unexpected(self.allowed)
         if alarm is not None:
+            self.told.add(alarm)
             raise _death(alarm, f"{self._where()}, {doing}: {alarm.title}", self.transcript)
 
     def _where(self) -> str:
@@ -370,11 +371,7 @@ class _CursorSpawn(_BytesSpawn):
         )
 
     def to_match(self, index: int) -> Match:
-        """Return the last match with raw offsets.
-
-        Raises:
-            StateError: nothing has matched.
-        """
+        """Return the last match with raw offsets; raises StateError if nothing has matched."""
         before, found = self.before, self.match
         if before is None or not isinstance(found, re.Match):
             raise StateError("to_match: no pattern has matched")
@@ -382,12 +379,7 @@ class _CursorSpawn(_BytesSpawn):
         end = start + len(found.group())
         span = (start, end) if self._seen is None else self._seen.raw_span(start, end)
         return Match(
-            index=index,
-            data=found.group(),
-            before=before,
-            groups=found.groups(),
-            start=span[0],
-            end=span[1],
+            index=index, data=found.group(), before=before, groups=found.groups(), start=span[0], end=span[1]
         )
 
     def _take(self, size: int, *, late: bool) -> bytes | None:
@@ -411,10 +403,6 @@ def _compiled(
     return [re.compile(one, re.DOTALL) if isinstance(one, bytes) else one for one in several]
 
 
-def _shown(wanted: list[re.Pattern[bytes]]) -> str:
-    return " or ".join(repr(one.pattern)[1:] for one in wanted)
-
-
 def _runs(data: bytes) -> Iterator[bytes]:
     """Cut `data` into runs of at most FIFO_BYTES whose echo can't be mistaken for a kernel record's start."""
     while data:
@@ -427,10 +415,7 @@ def _runs(data: bytes) -> Iterator[bytes]:
 
 
 def _echo_of(run: bytes) -> bytes | None:
-    """Return the pattern of a terminal's echo of `run`; None if its echo can't be predicted.
-
-    How control characters and UTF-8 are echoed is up to the guest.
-    """
+    """Return the pattern of a terminal's echo of `run`; None if that is up to the guest."""
     if run in (b"\r", b"\n"):
         return rb"\r\n"
     plain = [word for word in re.split(rb"[^\x20-\x7e]+", run) if word]

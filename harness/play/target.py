@@ -8,6 +8,8 @@ from pathlib import Path
 
 from emulator.console.channel import Channel
 from emulator.machine.control import Capability, Control
+from emulator.machine.machine import Machine
+from harness.play.vitals import Vitals
 from harness.scenario.errors import Unsupported
 
 
@@ -25,6 +27,8 @@ class Target:
         argv: QEMU's command line, if one was started here.
         start: how the guest began, for reports: "booted", "forked from …", "joined".
         shares: what a fork has in common with every other fork of its snapshot.
+        vitals: what its machine shows of a guest that is silent; None where that can't be seen.
+        machine: the machine, if it is one of ttylab's own here, which can outlive its cell.
     """
 
     name: str
@@ -36,13 +40,11 @@ class Target:
     argv: Sequence[str] = ()
     start: str = "booted"
     shares: Sequence[str] = ()
+    vitals: Vitals | None = None
+    machine: Machine | None = None
 
     def require(self, needs: frozenset[Capability]) -> None:
-        """Check that the target can do all of `needs`.
-
-        Raises:
-            Unsupported: it can't; the text says what is missing.
-        """
+        """Check that the target can do all of `needs`; raises Unsupported if it can't."""
         missing = needs - self.control.capabilities
         if missing:
             shown = ", ".join(self._explain(one) for one in sorted(missing))

@@ -12,6 +12,7 @@ from emulator.console.transcript import Transcript
 from emulator.guest_text import sac as sac_text
 from emulator.guest_text.expected import LOADER, SYSTEM
 from emulator.guest_text.linux import KERNEL, LEVEL, MARKER, RECORD, SYSRQ_HEAD, SYSRQ_REFUSED, LinuxProfile
+from harness.report.model import StageRecord
 from harness.scenario.kind import GuestKind
 from harness.scenario.stages import Stage
 from harness.scenario.steps import View
@@ -110,15 +111,6 @@ _DRIVEN = frozenset({Stage.SAC, Stage.CMD, Stage.LOGIN, Stage.SHELL})
 """Stages that only the guest's driver can detect."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BootStage:
-    """A stage of a boot: boots count from 0, `at` is in seconds since the transcript's epoch."""
-
-    boot: int
-    stage: Stage
-    at: float
-
-
 def boot_offsets(transcript: Transcript) -> list[int]:
     """Return the offset in the guest's output at which each boot begins; the first begins at 0."""
     offsets = [0]
@@ -128,37 +120,37 @@ def boot_offsets(transcript: Transcript) -> list[int]:
     return offsets
 
 
-def find_stages(transcript: Transcript) -> tuple[BootStage, ...]:
+def find_stages(transcript: Transcript) -> tuple[StageRecord, ...]:
     """Return the stages of every boot, in order of time.
 
     Firmware begins with the machine; loader and kernel are found in the output; the later stages are
     marks of the guest's driver.
     """
     starts = boot_starts(transcript.marks)
-    found: list[BootStage] = []
+    found: list[StageRecord] = []
     for boot, start in enumerate(starts):
         following = starts[boot + 1] if boot + 1 < len(starts) else None
-        found.append(BootStage(boot=boot, stage=Stage.FIRMWARE, at=start.at))
+        found.append(StageRecord(boot=boot, stage=Stage.FIRMWARE.value, at=start.at))
         found += _signs(transcript, boot, start, following)
         found += _driven(transcript, boot, start, following)
     return tuple(sorted(found, key=lambda stage: stage.at))
 
 
-def _signs(transcript: Transcript, boot: int, start: Mark, following: Mark | None) -> list[BootStage]:
+def _signs(transcript: Transcript, boot: int, start: Mark, following: Mark | None) -> list[StageRecord]:
     data = transcript.read(start.offset, None if following is None else following.offset)
     found = []
     for stage, sign in _FIRST_SIGNS:
         match = sign.search(data)
         if match is not None:
             at = transcript.arrival(start.offset + match.start())
-            found.append(BootStage(boot=boot, stage=stage, at=at))
+            found.append(StageRecord(boot=boot, stage=stage.value, at=at))
     return found
 
 
-def _driven(transcript: Transcript, boot: int, start: Mark, following: Mark | None) -> list[BootStage]:
+def _driven(transcript: Transcript, boot: int, start: Mark, following: Mark | None) -> list[StageRecord]:
     first: dict[Stage, float] = {}
     for mark in transcript.marks:
         inside = start.at <= mark.at and (following is None or mark.at < following.at)
         if mark.kind is MarkKind.STAGE and inside and mark.name in _DRIVEN:
             first.setdefault(Stage(mark.name), mark.at)
-    return [BootStage(boot=boot, stage=stage, at=at) for stage, at in first.items()]
+    return [StageRecord(boot=boot, stage=stage.value, at=at) for stage, at in first.items()]

@@ -8,18 +8,22 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from harness.report.model import WORST_FIRST, CellResult
+from harness.plugin.hook_calls import with_complaint
+from harness.report.model import BAD, WORST_FIRST, CellResult
 from harness.run.result import broken, not_run, skipped
-from harness.scenario.verdict import Reason, Verdict
+from harness.scenario.verdict import Verdict
 
 STATUS_PROPERTY = "verdict"
 """Test property that carries a cell's status to the controller and into JUnit."""
 DIRECTORY_PROPERTY = "evidence"
 """Test property that carries the name of the directory with a cell's evidence."""
-_BAD = frozenset({"failed", "broken"})
+TELLS_PROPERTY = "tells"
+"""Test property of a report that only says what a cell waits for, while it is under way."""
+WAITS_PROPERTY = "waits"
+"""Whether it waits for that from now on, or did until now."""
 _LOST = "???"
 """Phase of the report that xdist makes for the test whose worker died (pytest-xdist 3.8)."""
-_PARAMETERS = re.compile(r"\.toml::test_cell\[(?P<text>.*)\]$", re.DOTALL)
+_PARAMETERS = re.compile(r"\.toml::test_cell\[(?P<text>.*)\](?:@[^\]]*)?$", re.DOTALL)
 
 
 def cell_of(node_id: str, known: Collection[str]) -> str | None:
@@ -32,6 +36,16 @@ def cell_of(node_id: str, known: Collection[str]) -> str | None:
         return None if found is None else found["text"]
     text = f"-{found['text']}-"
     return max((one for one in known if f"-{one}-" in text), key=len, default=None)
+
+
+def is_lost(report: pytest.TestReport) -> bool:
+    """Tell whether a report is xdist's, of a test whose worker died."""
+    return str(report.when) == _LOST
+
+
+def plays_cell(node_id: str) -> bool:
+    """Tell whether an item is a cell of a matrix file."""
+    return _PARAMETERS.search(node_id) is not None
 
 
 def why(report: pytest.TestReport | pytest.CollectReport) -> str:
@@ -73,37 +87,33 @@ class Play:
         verdicts = [value for name, value in report.user_properties if name == STATUS_PROPERTY]
         self.directories = list(dict.fromkeys([*self.directories, *told]))
         self.phases[report.when] = report.outcome
-        own = verdicts[-1] if report.when == "call" and verdicts else ""
+        own = verdicts[-1] if report.when != "teardown" and verdicts else ""
         if report.skipped and own != "skipped":
             self.skipped = str(getattr(report, "wasxfail", "")) or why(report)
-        elif report.outcome not in {"passed", "skipped"} and own not in _BAD and report.when != _LOST:
+        elif report.outcome not in {"passed", "skipped"} and own not in BAD and report.when != _LOST:
             self.faults.append(f"{report.when}: {why(report)}")
 
     def settle(self, left: Sequence[CellResult], *, stopped: str) -> CellResult | Verdict:
-        """Return the cell's result: one of those that it left if pytest agrees, else what is true instead.
+        """Return the cell's result: the worst of those `left`, if pytest agrees, else what is true instead.
 
-        `left` has a result for each time that it was played; `stopped` is why the run ended before its end.
+        `stopped` is why the run ended before its end.
         """
         if not left:
             return self._without_result(stopped)
         worst = worst_of(left)
         note = self._objection(worst, stopped)
-        if not note:
-            return worst
-        if worst.status in _BAD:
-            return replace(worst, message=f"{worst.message}; {note}")
-        return replace(
-            worst, status="broken", reason=Reason.LAB.value, message=f"played: {worst.status}; but {note}"
-        )
+        return with_complaint(worst, note) if note else worst
 
     def _objection(self, result: CellResult, stopped: str) -> str:
         """Return what pytest says against a result; empty if it agrees."""
-        call = self.phases.get("call", "")
+        call = self.phases.get("call", "") or self.phases.get("setup", "").replace("passed", "")
         expected = {"passed": "passed", "skipped": "skipped"}.get(result.status, "failed")
         if self.died:
             return "its worker died before it had reported the end"
-        if self.faults:
-            return "pytest reports an error: " + "; ".join(self.faults)
+        told = (fault.partition(": ")[2].removeprefix("Failed: ") for fault in self.faults)
+        unknown = [fault for fault, text in zip(self.faults, told, strict=True) if text not in result.message]
+        if unknown:
+            return "pytest reports an error: " + "; ".join(unknown)
         if not call:
             return "" if stopped else "pytest reported no end of it"
         if call not in {expected, "rerun"}:

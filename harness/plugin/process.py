@@ -1,4 +1,4 @@
-"""The process that `ttylab run` becomes: pytest with ttylab's exit codes and handling of Ctrl-C."""
+"""pytest as `ttylab run` has it: with ttylab's exit codes and handling of Ctrl-C."""
 
 from __future__ import annotations
 
@@ -7,58 +7,52 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator
+from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
+from emulator.program import called
+from harness.run.interrupts import ENDINGS, let_through, unwind_on
+from harness.run.own_run import forget_own_run
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_USAGE
 
 SCRATCH = "tmp"
 """Directory within the run's for pytest's temporary files, which would otherwise stay in the user's /tmp."""
 RUN_DIRECTORY = "ttylab-run-dir"
 """Name under which workers find the run's directory in their `workerinput`."""
-_INTERRUPT = frozenset({signal.SIGINT})
-_ENDINGS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-"""What asks a run to end: Ctrl-C, CI that cancels a job, a closed window."""
+WHOLE_END = "ttylab-whole-end"
+"""Name under which the plug-in registers its WholeEnd."""
 
 
-def become_pytest(arguments: list[str], *, run_dir: Path) -> NoReturn:
-    """Replace this process with pytest, so that no parent outlives a run that is killed.
+def become_pytest(arguments: list[str], *, run_dir: Path) -> int:
+    """Run pytest in this process, so that no parent outlives a run that is killed; return ttylab's exit code.
 
-    What asks it to end is held back until `main` can handle it.
+    Raises:
+        KeyboardInterrupt: it was interrupted before the first cell, or again while it ended; otherwise a run
+            that was interrupted has reported what was played.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
-    os.execv(  # noqa: S606  # no shell is wanted
-        sys.executable, [sys.executable, "-P", "-m", "harness.plugin.process", str(run_dir), *arguments]
-    )
-
-
-def main(run_dir: Path, arguments: list[str]) -> int:
-    """Run pytest and return ttylab's exit code; a run that got as far as a cell has reported its own end."""
     scratch = run_dir / f"{SCRATCH}.{os.getpid()}"  # never that of another run in the same directory
     by_hand = _ByHand()
     try:
-        _take_endings()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
+        unwind_on(signal.SIGTERM, signal.SIGHUP, again=True)
         code = pytest.main([f"--basetemp={scratch}", f"--run-dir={run_dir}", *arguments], plugins=[by_hand])
     except KeyboardInterrupt:  # while it starts, or a second one while it ends
-        sys.stderr.write("\nttylab: interrupted; `ttylab gc` removes what may be left\n")
-        return EXIT_INTERRUPTED
+        sys.stderr.write(f"\nttylab: `{called('gc')}` removes what may be left\n")
+        raise
     except Exception:  # noqa: BLE001  # a defect of a plug-in: Python's own code would say that a guest failed
         traceback.print_exc()
         return EXIT_BROKEN
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        forget_own_run(run_dir)
         with suppress(OSError):  # it is not empty
             run_dir.rmdir()
     if by_hand.ended and not run_dir.exists():
-        sys.stderr.write("\nttylab: interrupted before the first cell\n")
-        return EXIT_INTERRUPTED
+        raise KeyboardInterrupt
     if code == EXIT_INTERRUPTED and not by_hand.ended:
-        sys.stderr.write("ttylab: interrupted while it ended; what was played is reported\n")
+        sys.stderr.write("ttylab: interrupted at its end; what was played is reported\n")
     return ttylab_code(int(code))
 
 
@@ -66,37 +60,6 @@ def ttylab_code(code: int) -> int:
     """Translate pytest's exit code; those that RecordHooks set are ttylab's already."""
     ours = {code: code for code in (0, 1, EXIT_INTERRUPTED)}
     return {**ours, 2: EXIT_USAGE, 4: EXIT_USAGE, 5: EXIT_USAGE}.get(code, EXIT_BROKEN)
-
-
-@contextmanager
-def held_back(signals: frozenset[signal.Signals] = _INTERRUPT) -> Iterator[None]:
-    """Hold signals back from this thread and what it starts; a pending one arrives at the end."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def let_through() -> Iterator[None]:
-    """Let what asks a run to end through for a while, as KeyboardInterrupt."""
-    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def uninterrupted() -> Iterator[Callable[[], bool]]:
-    """Hold back what asks a run to end; gives a function that takes it, and tells whether it came."""
-
-    def came() -> bool:
-        return bool(signal.sigpending() & _ENDINGS) and signal.sigtimedwait(_ENDINGS, 0) is not None
-
-    with held_back(_ENDINGS):
-        yield came
 
 
 class WholeEnd:
@@ -133,31 +96,15 @@ class _ByHand:
         self.ended = excinfo.type is KeyboardInterrupt
 
 
-def is_held_back() -> bool:
-    """Tell whether this thread was started with SIGINT held back."""
-    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
-
-
-def _take_endings() -> None:
-    """Let SIGTERM and SIGHUP end this process as Ctrl-C does, unless they are ignored, as under nohup."""
-    for ending in _ENDINGS - _INTERRUPT:
-        if signal.getsignal(ending) is not signal.SIG_IGN:
-            signal.signal(ending, signal.default_int_handler)
-
-
 class InterruptibleTests:
     """For a worker that holds back what asks a run to end: lets it through while a test runs."""
 
     def __init__(self) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
-        _take_endings()
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+        unwind_on(signal.SIGTERM, signal.SIGHUP, again=True)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self) -> Generator[None, object, object]:
         """Let them through for one test."""
         with let_through():
             return (yield)
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))

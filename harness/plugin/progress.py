@@ -18,11 +18,14 @@ from rich.text import Text
 
 from emulator.clock import SYSTEM_CLOCK
 from emulator.guest_text.printable import visible
-from harness.plugin.plays import STATUS_PROPERTY, why
+from harness.plugin.plays import STATUS_PROPERTY, TELLS_PROPERTY, WAITS_PROPERTY, why
 from harness.plugin.record_hooks import RECORD, RecordHooks
+from harness.report.model import BAD
 from harness.terminal.output import ProgressOutput
+from harness.terminal.work import Beats
 
-_CELL = re.compile(r"\[(?P<id>[^\]]+)\]$")
+_CELL = re.compile(r"\[(?P<id>[^\]]+)\](?:@[^\]]*)?$")
+"""A cell's node id; behind it xdist adds the group of a board's cells."""
 STYLES: Mapping[str, str] = {
     "passed": "green",
     "failed": "red bold",
@@ -62,18 +65,17 @@ class RunProgress:
         self._config = config
         self._console = console
         self._running: dict[str, float] = {}
+        self._told: dict[str, str] = {}
+        self._beats: Beats | None = None
         self._done = 0
         self._total = 0
         self._bar = counting_bar(console)
         self._task = self._bar.add_task("cells", total=None)
         self._live = (
-            Live(self._picture(), console=console, refresh_per_second=4) if is_live(console) else None
+            Live(get_renderable=self._picture, console=console, refresh_per_second=4)
+            if is_live(console)
+            else None
         )
-
-    def pytest_sessionstart(self) -> None:
-        """Start drawing."""
-        if self._live is not None:
-            self._live.start()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Learn how many cells there are, if there are no workers."""
@@ -85,13 +87,20 @@ class RunProgress:
         self._expect(len(ids))
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Show a cell as running."""
+        """Show a cell as running; a thread that draws can't be forked into the worker, which is there now."""
         self._running[nodeid] = SYSTEM_CLOCK.monotonic()
-        self._draw()
+        if self._live is not None:
+            self._live.start()
+        elif self._beats is None:
+            self._beats = Beats(self._beat)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Show a cell's end."""
-        if report.when == "call" or report.failed or report.skipped:
+        """Show a cell's end, or what it tells while it is under way."""
+        told = dict(report.user_properties)
+        if tells := told.get(TELLS_PROPERTY):
+            self._told[report.nodeid] = visible(str(tells)) if told.get(WAITS_PROPERTY) else ""
+            self._console.print(Text(f"ttylab: {visible(str(tells))}"), soft_wrap=True)
+        elif report.when == "call" or report.failed or report.skipped:
             self._end(report)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -109,12 +118,20 @@ class RunProgress:
         """Stop drawing and say how the run ended; the last line is for programs that read CI logs."""
         if self._live is not None:
             self._live.stop()
+        if self._beats is not None:
+            self._beats.end()
         hooks = self._config.pluginmanager.getplugin(RECORD)
-        if not isinstance(hooks, RecordHooks):
+        if not isinstance(hooks, RecordHooks) or hooks.told:
             return
         for line in hooks.last_words():
             self._console.print(Text(line), soft_wrap=True)
         sys.stderr.flush()
+
+    def write_line(self, line: str) -> None:
+        """Show a line for people, before the end of the run."""
+        if self._live is not None:
+            self._live.stop()
+        self._console.print(Text(visible(line)), soft_wrap=True)
 
     def _expect(self, total: int) -> None:
         self._total = total
@@ -122,6 +139,7 @@ class RunProgress:
 
     def _end(self, report: pytest.TestReport) -> None:
         began = self._running.pop(report.nodeid, None)
+        self._told.pop(report.nodeid, None)
         if began is None:
             if report.failed:  # after the cell itself
                 self._console.print(
@@ -139,25 +157,26 @@ class RunProgress:
         )
         if self._live is None or report.failed:
             self._console.print(line, soft_wrap=True)
-        self._draw()
 
-    def _draw(self) -> None:
-        if self._live is not None:
-            self._live.update(self._picture())
+    def _beat(self) -> None:
+        if running := self._lines_of_running():
+            self._console.print(Text("\n".join(running)), soft_wrap=True)
 
-    def _picture(self) -> Group:
+    def _lines_of_running(self) -> list[str]:
         now = SYSTEM_CLOCK.monotonic()
-        running = [
-            Text(f"  {now - began:5.1f} s  {_cell_id(nodeid)}", style="dim")
+        return [
+            f"  {now - began:5.1f} s  {_cell_id(nodeid)}  {self._told.get(nodeid, '')}".rstrip()
             for nodeid, began in list(self._running.items())[:_SHOWN_RUNNING]
         ]
-        return Group(*running, self._bar)
+
+    def _picture(self) -> Group:
+        return Group(*(Text(line, style="dim") for line in self._lines_of_running()), self._bar)
 
 
 def _outcome(report: pytest.TestReport) -> str:
     """Return the cell's verdict, or pytest's if there is none (its worker died)."""
     verdict = dict(report.user_properties).get(STATUS_PROPERTY)
-    if report.failed and verdict not in {"failed", "broken"}:
+    if report.failed and verdict not in BAD:
         return "broken"
     return str(verdict or report.outcome)
 

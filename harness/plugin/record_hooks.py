@@ -14,11 +14,14 @@ import pytest
 from emulator.errors import EmulatorError
 from emulator.guest_text.printable import visible
 from emulator.values import json_ready
-from harness.plugin.process import RUN_DIRECTORY, held_back, let_through, uninterrupted
+from harness.plugin.hook_calls import call_hook
+from harness.plugin.plays import TELLS_PROPERTY
+from harness.plugin.process import RUN_DIRECTORY
 from harness.plugin.run_recorder import RunRecorder
 from harness.report.allure import write_crashed_cell
 from harness.report.model import RunResult, load_run, write_run
 from harness.report.reports import page_of_run, write_reports
+from harness.run.interrupts import held_back, let_through, uninterrupted
 from harness.scenario.errors import HarnessError, ReportError
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
 
@@ -38,13 +41,14 @@ class RecordHooks:
         result: the run, once it has ended.
         complaints: what could not be reported, to show at the end of the run.
         others_failed: whether a test that is no cell failed.
+        told: whether people know the end already, as guests were held after it.
     """
 
     def __init__(self, recorder: RunRecorder, config: pytest.Config) -> None:
         self.recorder = recorder
         self.result: RunResult | None = None
         self.complaints: list[str] = []
-        self.others_failed = False
+        self.others_failed = self.told = False
         self._config = config
         self._old = load_run(Path(config.option.compare)) if config.option.compare else None
 
@@ -73,7 +77,11 @@ class RecordHooks:
         node.workerinput[RUN_DIRECTORY] = str(self.recorder.run_dir)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note what pytest says of a cell, or that another test failed."""
+        """Note what pytest says of a cell, or that another test failed; show what a cell tells meanwhile."""
+        tells = dict(report.user_properties).get(TELLS_PROPERTY)
+        reporter = self._config.pluginmanager.getplugin("terminalreporter")  # none where `progress` shows it
+        if tells and reporter is not None:
+            reporter.write_line(f"ttylab: {visible(str(tells))}")
         if not self.recorder.see(report):
             self.others_failed |= report.failed
 
@@ -115,6 +123,9 @@ class RecordHooks:
         self._try(self._write_json)
         self._try(self._complete_allure)
         self._try(self._write_reports)
+        hook = self._config.hook.pytest_ttylab_run_ends
+        told = call_hook(hook, result=self.result, run_dir=self.recorder.run_dir, config=self._config)
+        self.complaints += [told] if told else []
         if session.exitstatus in _ENDS:
             session.exitstatus = self._code(session)
 
@@ -125,7 +136,7 @@ class RecordHooks:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say where everything is, and how to reproduce each failure."""
-        if self.result is None:
+        if self.result is None or self.told:
             return
         terminalreporter.section("ttylab")
         for line in self.last_words():
@@ -144,6 +155,8 @@ class RecordHooks:
         assert self.result is not None  # noqa: S101  # set by the only caller
         if session.testsfailed and not self.others_failed and not _is_red(self.result):
             self.complaints.append(f"pytest counts {session.testsfailed} failed, and no cell is among them")
+        if why := nothing_played(self.result):
+            self.complaints.append(why)
         code = exit_code(self.result, complaints=self.complaints)
         if self.others_failed and code in {EXIT_PASSED, EXIT_BROKEN}:
             return EXIT_FAILED
@@ -195,11 +208,7 @@ class RecordHooks:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end a report that takes long, and only it.
-
-    Raises:
-        ReportError: it did.
-    """
+    """Let Ctrl-C end a report that takes long, and only it; raises ReportError if it did."""
     try:
         with let_through():
             yield
@@ -216,8 +225,20 @@ def exit_code(result: RunResult, *, complaints: Sequence[str] = ()) -> int:
     return EXIT_BROKEN if _is_red(result) or complaints else EXIT_PASSED
 
 
+def nothing_played(result: RunResult) -> str:
+    """Return why a run that skipped every cell proves nothing; empty if one was played, or it has none."""
+    cells = [cell for cell in result.cells if "::" not in cell.cell.id]  # tests skip by their own will
+    if not cells or any(cell.status != "skipped" for cell in cells):
+        return ""
+    return f"no cell was played: {len(cells)} skipped, the first since {cells[0].message}"
+
+
 def _is_red(result: RunResult) -> bool:
     return any(cell.status not in {"passed", "skipped"} for cell in result.cells)
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
 
 
 def summary_lines(result: RunResult, run_dir: Path) -> list[str]:
@@ -229,7 +250,7 @@ def summary_lines(result: RunResult, run_dir: Path) -> list[str]:
             unplayed.setdefault(cell.message, []).append(cell.cell.id)
         elif cell.status != "passed":
             lines += [
-                f"{cell.status.upper():8}{cell.cell.id}: {cell.message}",
+                f"{cell.status.upper():8}{cell.cell.id}: {_first_line(cell.message)}",
                 f"        reproduce: {cell.repro}",
             ]
     for message, cells in unplayed.items():

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
+from emulator.clock import Deadline
 from emulator.console.marks import Chunk
 from emulator.console.transcript import (
     CONSOLE_FILE,
@@ -26,12 +26,11 @@ from emulator.console.transcript import (
 )
 from emulator.errors import LabError, SpecError
 from emulator.machine.ledger import Entry
-from emulator.machine.machine import open_machine
 from emulator.machine.spec import MachineSpec
 from emulator.sac.knobs import PROFILES
 from emulator.sac.profile import load_profile
 from harness.recording.sanitise import Recording, Sanitised, sanitise
-from harness.run.lab import Lab
+from harness.snapshots.lab import Lab
 from harness.targets.serial_port import loss_of, open_port
 from harness.terminal.interactive import gone, links_in, links_of
 from harness.terminal.terminal import LinkSockets, Terminal, greet
@@ -55,11 +54,10 @@ class RecordOptions:
 
     stay_s: float | None = None
     writable: bool = True
-    clock: Clock = SYSTEM_CLOCK
 
     def attach(self, links: LinkSockets, ended: Callable[[], bool]) -> None:
         """Let the user, or a program at standard input, use the console until the recording ends."""
-        stay = None if self.stay_s is None else Deadline.after(self.stay_s, self.clock)
+        stay = None if self.stay_s is None else Deadline.after(self.stay_s)
         quiet_s = QUIET_S if stay is None else None
         Terminal(links=links, writable=self.writable, ended=ended, stay=stay, quiet_s=quiet_s).run()
 
@@ -83,10 +81,8 @@ def record_image(spec: MachineSpec, lab: Lab, *, label: str, options: RecordOpti
         SpecError: the directory is not empty.
         MissingPrerequisite, LabError: the machine can't be started.
     """
-    choice = lab.choice(spec.machine)
-    opened = open_machine(spec, run_dir=lab.run_dir, qemu=lab.qemu, accelerator=choice, label=label)
-    with open_private_directory(lab.run_dir), opened as machine:
-        greet(f"recording {label} under {choice.accelerator}", writable=options.writable)
+    with open_private_directory(lab.run_dir), lab.open(spec, label=label) as machine:
+        greet(f"recording {label} under {lab.choice(spec).accelerator}", writable=options.writable)
         options.attach(
             links_in(machine.links_dir), lambda: any(one.name in _ENDS for one in machine.transcript.marks)
         )
@@ -96,11 +92,8 @@ def record_image(spec: MachineSpec, lab: Lab, *, label: str, options: RecordOpti
 def record_port(url: str, *, baudrate: int, directory: Path, options: RecordOptions) -> LabError | None:
     """Record a serial port into `directory` until the user ends or the port is gone.
 
-    Returns what cut the recording short: the far end that left.
-
-    Raises:
-        SpecError: there is no such port, or the directory is not empty.
-        LabError: the pump failed.
+    Returns what cut the recording short: the far end that left. Raises SpecError if there is no such port, or
+    the directory is not empty; LabError if the pump failed.
     """
     with ExitStack() as stack:
         stack.enter_context(open_private_directory(directory))
@@ -120,10 +113,7 @@ def record_machine(entry: Entry, *, directory: Path, options: RecordOptions) -> 
         SpecError: the directory is not empty, or the machine keeps no timeline.
         ConsoleClosed: the machine has ended.
     """
-    with (
-        open_private_directory(directory),
-        _open_follower(Path(entry.run_dir), directory) as follower,
-    ):
+    with open_private_directory(directory), _open_follower(Path(entry.run_dir), directory) as follower:
         greet(f"recording {entry.label} ({entry.id})", writable=options.writable)
         options.attach(links_of(entry), follower.follow)
         follower.follow()
@@ -246,9 +236,7 @@ def read_recording(directory: Path) -> tuple[Recording, Transcript]:
 def write_recording(directory: Path, recording: Recording, *, console: str, closed: str) -> None:
     """Write a recording into a new directory, in the form of a transcript.
 
-    Raises:
-        SpecError: the directory is not empty, or can't be made.
-        OSError: the disk is full.
+    Raises SpecError if the directory is not empty, or can't be made; OSError if the disk is full.
     """
     _make_directory(directory)
     lines: list[tuple[float, Chunk | Mapping[str, object]]] = [

@@ -406,11 +406,7 @@ def _clean_text(text: str, found: _Found) -> str:
 
 
 def _require_clean(copy: Recording, found: _Found) -> None:
-    """Search the copy for every value.
-
-    Raises:
-        LabError: one is there.
-    """
+    """Search the copy for every value; raises LabError if one is there."""
     if not found.everywhere:
         return
     views = _Views(copy)

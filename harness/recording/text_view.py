@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,8 @@ ROWS = 25
 NOWHERE = -1
 """The offset of a character that no byte wrote."""
 
+_TRIPS = suppress(Exception)
+"""Around pyte, which trips over some garbage."""
 _RUNS = re.compile(rb"[\x20-\x7e\x80-\xff]+|[\x00-\x1f\x7f]")
 
 
@@ -156,22 +159,15 @@ class CellScreen:
         screen = self._screen
         for character in text:
             screen.cursor.attrs = self._plain._replace(fg=start)
-            self._draw_one(character)
+            with _TRIPS:
+                screen.draw(character)
             start += width(character)
             self._dirty.add(screen.cursor.y)
         screen.cursor.attrs = self._plain
 
-    def _draw_one(self, character: str) -> None:
-        try:
-            self._screen.draw(character)
-        except Exception:  # noqa: BLE001  # pyte trips over some garbage
-            return
-
     def _feed(self, data: str) -> None:
-        try:
+        with _TRIPS:  # it has reset its parser by then
             self._stream.feed(data)
-        except Exception:  # noqa: BLE001  # as above; it has reset its parser by then
-            return
 
     def _read(self, row: int) -> tuple[str, array[int]]:
         """Return a row's text and the bytes that wrote it; the second half of a wide character is empty."""

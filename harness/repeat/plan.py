@@ -53,11 +53,7 @@ class Repetition:
 
 
 def parse_jitter(text: str) -> frozenset[Jitter]:
-    """Return the kinds that `text` names: words joined by commas, or "none".
-
-    Raises:
-        SpecError: a word is unknown.
-    """
+    """Return the kinds that `text` names: words joined by commas, or "none"; raises SpecError."""
     words = [word.strip() for word in text.split(",")]
     if words == [NO_JITTER]:
         return frozenset()

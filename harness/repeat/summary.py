@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
 
 from emulator.errors import SpecError
+from emulator.program import called
 from emulator.values import json_ready
 from harness.repeat.plan import Jitter, Repetition
 from harness.report.model import CellResult
@@ -44,6 +44,7 @@ class Ending:
         duration_s: seconds that it took.
         directory: of its evidence, relative to the hunt's; empty if none is kept.
         start: how its machine started.
+        held: how to join its guest, if that was kept, or why it was not.
     """
 
     repetition: Repetition
@@ -53,6 +54,7 @@ class Ending:
     duration_s: float = 0.0
     directory: str = ""
     start: str = ""
+    held: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ def ending_of(repetition: Repetition, result: CellResult, *, directory: str) -> 
         duration_s=result.duration_s,
         directory=directory,
         start=result.start,
+        held=result.held,
     )
 
 
@@ -146,10 +149,8 @@ class Share:
 def wilson(count: int, of: int, confidence: float = CONFIDENCE) -> Share:
     """Return the share with Wilson's score interval (E. B. Wilson, JASA 22, 1927, without correction).
 
-    Unlike the textbook's estimate ± z * s it holds for 0 of n too: 0 of 200 is "at most 1.9 %".
-
-    Raises:
-        SpecError: `of` is below 1, or `count` not between 0 and `of`.
+    Unlike the textbook's estimate ± z * s it holds for 0 of n too: 0 of 200 is "at most 1.9 %". Raises
+    SpecError if `of` is below 1, or `count` not between 0 and `of`.
     """
     if of < 1 or not 0 <= count <= of:
         raise SpecError(f"a share of {count} in {of}; allowed: 0 to n in n, n from 1 on")
@@ -191,8 +192,8 @@ class Hunt:
     def repro(self, number: int) -> str:
         """Return the command that plays one repetition again."""
         jitter = () if self.kinds == frozenset(Jitter) else ("--jitter", self.jitter)
-        words = ("ttylab", "repeat", self.cell, "--seed", str(self.seed), "--only", str(number))
-        return shlex.join((*words, *jitter, *self.options))
+        words = ("repeat", self.cell, "--seed", str(self.seed), "--only", str(number))
+        return called(*words, *jitter, *self.options)
 
     @property
     def jitter(self) -> str:
@@ -226,10 +227,7 @@ class Summary:
 
     @property
     def failures(self) -> Share | None:
-        """The probability of a failure among passes and failures; None if there are neither.
-
-        A repetition that the lab broke says nothing about the guest.
-        """
+        """The probability of a failure among passes and failures; None if there are neither."""
         failed = self.count(Status.FAILED)
         judged = failed + self.count(Status.PASSED)
         return wilson(failed, judged) if judged else None
@@ -284,26 +282,6 @@ class Summary:
         }
 
 
-def summarise(
-    hunt: Hunt,
-    endings: Iterable[Ending],
-    *,
-    duration_s: float,
-    interrupted: bool = False,
-    stopped: bool = False,
-    notes: Iterable[str] = (),
-) -> Summary:
-    """Return the summary of `endings`, given in any order."""
-    return Summary(
-        hunt=hunt,
-        endings=tuple(sorted(endings, key=lambda one: one.repetition.number)),
-        duration_s=duration_s,
-        interrupted=interrupted,
-        stopped=stopped,
-        notes=tuple(notes),
-    )
-
-
 def _share(share: Share) -> dict[str, float]:
     return {
         "estimate": share.estimate,
@@ -336,4 +314,5 @@ def _ending(ending: Ending) -> dict[str, object]:
         "duration_s": round(ending.duration_s, 3),
         "directory": ending.directory,
         "start": ending.start,
+        **({"held": list(ending.held)} if ending.held else {}),
     }

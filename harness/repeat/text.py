@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.text import Text
@@ -90,34 +89,25 @@ def _group(group: Group, status: Status, hunt: Hunt) -> Iterator[str]:
     yield f"     again: {hunt.repro(numbers[0])}"
 
 
-class HuntProgress:
-    """A bar, on a terminal only, and a line for each repetition that did not pass."""
+@contextmanager
+def hunt_progress(total: int | None, console: Console | None = None) -> Iterator[Callable[[Ending], None]]:
+    """Draw a bar, on a terminal only, and print a line for each repetition that did not pass.
 
-    def __init__(self, total: int | None, console: Console | None = None) -> None:
-        self._console = console or ProgressOutput()
-        self._bar = counting_bar(self._console, disable=not is_live(self._console))
-        self._task = self._bar.add_task(self._said(0), total=total)
-        self._failed = 0
+    Yields a function that takes each ending.
+    """
+    shown = console or ProgressOutput()
+    bar = counting_bar(shown, disable=not is_live(shown))
+    task = bar.add_task("repetitions, 0 failed", total=total)
+    failed = 0
 
-    def __enter__(self) -> Self:
-        """Start drawing."""
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop drawing."""
-        self._bar.stop()
-
-    def show(self, ending: Ending) -> None:
-        """Count a repetition, and print it if it did not pass."""
+    def show(ending: Ending) -> None:
+        nonlocal failed
         if ending.status is not Status.PASSED:
-            line = Text(render_ending(ending), style=STYLES[ending.status])
-            self._console.print(line, soft_wrap=True)
-        self._failed += ending.status is Status.FAILED
-        self._bar.update(self._task, advance=1, description=self._said(self._failed))
+            shown.print(Text(render_ending(ending), style=STYLES[ending.status]), soft_wrap=True)
+        for joins in ending.held:
+            shown.print(Text(f"        {visible(joins)}"), soft_wrap=True)
+        failed += ending.status is Status.FAILED
+        bar.update(task, advance=1, description=f"repetitions, {failed} failed")
 
-    @staticmethod
-    def _said(failed: int) -> str:
-        return f"repetitions, {failed} failed"
+    with bar:
+        yield show

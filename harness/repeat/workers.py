@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -21,17 +21,18 @@ from typing import Self
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.errors import EmulatorError, LaunchError, SpecError
 from emulator.machine.process import parent_death_words
-from emulator.machine.spec import Accelerator
 from harness.cells.cell import Cell
-from harness.plugin.process import held_back
 from harness.repeat.plan import Repetition
+from harness.repeat.request import HuntRequest
 from harness.repeat.summary import Ending, Hunt, broken_ending, ending_of
 from harness.run.cell_run import CellRun
-from harness.run.lab import Lab
+from harness.run.held import Holding, parse_minutes
+from harness.run.interrupts import held_back, unwind_on
 from harness.scenario.errors import HarnessError
 from harness.scenario.scenario import Scenario
 from harness.scenario.verdict import Status
-from harness.targets import target_at
+from harness.snapshots.lab import Lab
+from harness.targets import target_of
 
 _BUSY = '[ "$PPID" = "$1" ] || exit; while :; do :; done'
 """A process whose parent died before the kernel was told to kill it has another parent by now, and ends."""
@@ -39,13 +40,9 @@ _BUSY = '[ "$PPID" = "$1" ] || exit; while :; do :; done'
 
 @contextmanager
 def host_load(count: int) -> Iterator[tuple[int, ...]]:
-    """Keep `count` processes of ordinary niceness busy; yield their pids.
+    """Keep `count` processes busy, which die with the calling thread; yield their pids.
 
-    They die with the calling thread, as QEMU does.
-
-    Raises:
-        MissingPrerequisite: setpriv is not installed.
-        LaunchError: the kernel refused; none is left running.
+    Raises MissingPrerequisite without setpriv, LaunchError if the kernel refused; none is left running.
     """
     words = (*parent_death_words(), *busy_words(os.getpid())) if count else ()
     with ExitStack() as stack:
@@ -85,30 +82,23 @@ class Job:
     Attributes:
         cell: the cell.
         scenario: what it plays.
+        request: what was asked for.
         hunt: the hunt that it belongs to.
         run_dir: where each repetition has its directory.
-        accelerator: what executes guest code.
-        time_scale: factor on every wait.
-        cold: whether every machine is booted.
-        keep: whether the evidence of passes is kept too.
-        port: URL of the serial port where the guest is; empty: a machine of ttylab's own.
     """
 
     cell: Cell
     scenario: Scenario
+    request: HuntRequest
     hunt: Hunt
     run_dir: Path
-    accelerator: Accelerator = Accelerator.AUTO
-    time_scale: float = 1.0
-    cold: bool = False
-    keep: bool = False
-    port: str = ""
 
-    def open_lab(self) -> Lab:
-        """Return a lab to play in."""
-        return Lab(
-            run_dir=self.run_dir, accelerator=self.accelerator, time_scale=self.time_scale, cold=self.cold
-        )
+    def holding(self, *, is_worker: bool) -> AbstractContextManager[Holding | None]:
+        """Give what keeps the guest of the first failure, until this ends; None if none is to be kept."""
+        if not self.request.hold_on_failure:
+            return nullcontext()
+        minutes = parse_minutes(self.request.hold_on_failure)
+        return closing(Holding(self.run_dir, minutes=minutes, is_worker=is_worker, most=1))
 
 
 def work(link: Connection, job: Job) -> None:
@@ -116,45 +106,43 @@ def work(link: Connection, job: Job) -> None:
 
     A SpecError is sent back as it is: the caller's input is wrong for every repetition.
     """
-    interrupt = _Interrupt()
+    came = list[int]()
     try:
-        interrupt.arm()
+        came = _unwind_on_term()
         _answer(link, job)
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
         return
     except Exception:
         # An interrupted call may raise something else: Popen.communicate an AttributeError (Python 3.11).
-        if not interrupt.came:
+        if not came:
             raise
 
 
 def _answer(link: Connection, job: Job) -> None:
-    lab = job.open_lab()
-    while True:
-        repetition: Repetition = link.recv()
-        try:
-            link.send(play(job, repetition, lab))
-        except SpecError as error:
-            link.send(error)
+    lab = Lab(run_dir=job.run_dir, time_scale=job.request.time_scale, cold=job.request.cold)
+    with job.holding(is_worker=True) as holding:
+        while True:
+            repetition: Repetition = link.recv()
+            try:
+                link.send(play(job, repetition, lab, holding))
+            except SpecError as error:
+                link.send(error)
 
 
-def play(job: Job, repetition: Repetition, lab: Lab) -> Ending:
-    """Play one repetition with its disturbances; its evidence stays unless it passed.
-
-    Raises:
-        SpecError: the cell can't be made into a machine.
-    """
+def play(job: Job, repetition: Repetition, lab: Lab, holding: Holding | None = None) -> Ending:
+    """Play one repetition; its evidence stays unless it passed; raises SpecError as `CellRun.run`."""
     name = repetition.name
     run = CellRun(
         cell=job.cell,
         scenario=job.scenario,
         lab=lab.at(job.run_dir / name),
-        target=target_at(job.port),
-        address=job.port or None,
+        target=target_of(job.cell.image, job.cell.machine, job.request.port),
+        address=job.request.port or None,
         worker=f"pid {os.getpid()}",
         delays=repetition.delays,
         icount_shift=repetition.icount_shift,
         repro=job.hunt.repro(repetition.number),
+        holding=holding,
     )
     try:
         with host_load(repetition.load):
@@ -163,33 +151,21 @@ def play(job: Job, repetition: Repetition, lab: Lab) -> Ending:
         raise
     except (EmulatorError, HarnessError) as error:
         return broken_ending(repetition, str(error), directory=name)
-    if Status(result.status) is Status.PASSED and not job.keep:
+    if Status(result.status) is Status.PASSED and not job.request.keeps_passes:
         shutil.rmtree(job.run_dir / name, ignore_errors=True)
         return ending_of(repetition, result, directory="")
     return ending_of(repetition, result, directory=f"{name}/{result.directory}")
 
 
-class _Interrupt:
-    """SIGTERM as a KeyboardInterrupt, once, so that the machine is closed.
-
-    Attributes:
-        came: whether the signal has come.
-    """
-
-    came = False
-
-    def arm(self) -> None:
-        """Leave Ctrl-C to the parent, which sends SIGTERM; so does the kernel if the parent dies."""
-        signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which QEMU would inherit
-        signal.signal(signal.SIGHUP, lambda *_: None)  # a closed window: the parent gets it too
-        signal.signal(signal.SIGTERM, self._take)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-    def _take(self, *_: object) -> None:
-        if not self.came:
-            self.came = True
-            raise KeyboardInterrupt
+def _unwind_on_term() -> list[int]:
+    """Leave Ctrl-C to the parent, which sends SIGTERM; so does the kernel if the parent dies."""
+    signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which QEMU would inherit
+    signal.signal(signal.SIGHUP, lambda *_: None)  # a closed window: the parent gets it too
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    came = unwind_on(signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    return came
 
 
 CLOSE_S = 30.0
@@ -234,11 +210,7 @@ class Workers:
             self._close()
 
     def play(self, repetitions: Iterator[Repetition]) -> Iterator[Ending]:
-        """Yield the endings as they come; the next repetition is taken when a worker is free.
-
-        Raises:
-            SpecError: the cell can't be made into a machine.
-        """
+        """Yield the endings as they come; a free worker takes the next repetition; raises as `play`."""
         while len(self._workers) < self.size and self._give(None, repetitions):
             pass
         while busy := {worker.link: worker for worker in self._workers if worker.repetition is not None}:

@@ -37,6 +37,7 @@ from harness.report.model import CellResult, RunResult
 from harness.report.node_setup import node_modules
 from harness.report.page import read_kept, read_transcript
 from harness.report.timeline import render_timeline
+from harness.report.views import own_files_of
 from harness.scenario.errors import ReportError
 
 ALLURE_REPORT_DIRECTORY = "allure-report"
@@ -125,6 +126,8 @@ def _labels(result: CellResult) -> Iterable[Label]:
 
 def _description(result: CellResult) -> str:
     lines = [result.description, "", f"`{result.repro}`"]
+    if result.held:
+        lines += ["", result.held[0], *(f"\n`{one}`" for one in result.held[1:])]
     if result.injections:
         lines += ["", "| stimulus | at | outcome | first evidence after |", "|---|---|---|---|"]
         lines += [
@@ -165,11 +168,7 @@ def attach_cell(result: CellResult, run_dir: Path) -> None:
 
 
 def write_crashed_cell(allure_dir: Path, result: CellResult, run_dir: Path) -> None:
-    """Write a whole Allure result with attachments for a cell that pytest will not report.
-
-    Raises:
-        ReportError: `allure_dir` can't be written.
-    """
+    """Write a whole Allure result for a cell that pytest will not report; raises ReportError."""
     test = TestResult(uuid=str(uuid4()))
     describe(result, test)
     _describe_end(result, test)
@@ -190,13 +189,9 @@ def write_crashed_cell(allure_dir: Path, result: CellResult, run_dir: Path) -> N
 
 
 def write_environment(allure_dir: Path, run: RunResult) -> None:
-    """Write the environment that Allure shows with a run: where and with what it ran.
-
-    Raises:
-        FileError: it can't be written.
-    """
+    """Write the environment that Allure shows: where and with what a run ran; raises FileError."""
     values = {"matrix": run.matrix, "ttylab": run.ttylab, "workers": run.workers, **run.host}
-    values |= {"qemu": ", ".join(sorted({each.qemu for each in run.cells}))}
+    values |= {"qemu": ", ".join(sorted({each.qemu for each in run.cells})), **own_files_of(run)}
     lines = [f"{visible(key).replace(' ', '_')} = {visible(str(value))}\n" for key, value in values.items()]
     write_whole(allure_dir / "environment.properties", "".join(lines).encode(), private=True)
 
@@ -216,8 +211,9 @@ def _attachments(result: CellResult, files: Path) -> Iterator[tuple[str, Attachm
     for name, kind in (("argv.json", AttachmentType.JSON), (TIMELINE_FILE, AttachmentType.TEXT)):
         if data := read_kept(files / name):
             yield name, kind, _without_secrets(data) if name == TIMELINE_FILE else data
-    if data := read_kept(files / "qemu.stderr"):
-        yield "qemu.stderr", AttachmentType.TEXT, tame(data).encode()
+    for name in ("qemu.stderr", "commands.log"):
+        if data := read_kept(files / name):
+            yield name, AttachmentType.TEXT, tame(data).encode()
     # In ASCII: what reads from right to left would mislead whoever looks at it.
     yield "result.json", AttachmentType.JSON, json.dumps(json_ready(result), indent=1).encode()
 
@@ -233,14 +229,11 @@ def generate_html(
 ) -> Path:
     """Write Allure's report on all `results` directories to `out`/index.html and return that file.
 
-    The file opens from disk. The same test in two directories counts as a retry. `out` is replaced as a
-    whole. The file `history` has earlier runs, and gets this one once the report is made.
-
-    Raises:
-        ReportError: the npm packages are missing or Allure failed; the text says which.
-        FileError: a file can't be written. After either error `out` and `history` are as before.
+    The file opens from disk. The same test in two directories counts as a retry. The file `history` has
+    earlier runs, and gets this one. Raises ReportError, FileError; `out` and `history` are then as before.
     """
     node, cli = _programs()
+    out = out.absolute()  # node runs elsewhere
     with scratch_beside(out) as work:
         kept = work / "history.jsonl"
         if history is not None and history.is_file():
@@ -292,8 +285,8 @@ def _run(argv: Sequence[str | Path], work: Path) -> None:
     except subprocess.TimeoutExpired as error:
         raise ReportError(f"Allure took more than {_BOUND_S:.0f} s for its report") from error
     if done.returncode or not (work / "report" / "index.html").is_file():
-        said = (done.stderr or done.stdout)[-400:]
-        raise ReportError(f"Allure made no report (exit {done.returncode}): {said!r}")
+        said = visible((done.stderr or done.stdout).decode("utf-8", "replace").strip()[:400])
+        raise ReportError(f"Allure made no report (exit {done.returncode}): {said}")
 
 
 def _stripped(page: bytes) -> bytes:

@@ -6,25 +6,19 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
+from typing import TypeAlias
 
 from emulator.errors import SpecError
-from harness.report.model import CellResult, RunResult
+from harness.report.model import BAD, CellResult, RunResult
 
 SLOWER = 1.25
 """How many times longer a stage must take to be reported; less is noise on a shared host."""
 SLOWER_S = 0.2
 """By how many seconds it must be longer, too."""
-_BAD = frozenset({"failed", "broken"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A cell in both runs; `was` and `now` are its verdicts."""
-
-    cell: str
-    was: str
-    now: str
-    message: str
+Pair: TypeAlias = tuple[CellResult, CellResult]
+"""A cell's results in the old and in the new run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +51,9 @@ class Comparison:
 
     old_id: str
     old_started: str
-    newly_failing: tuple[Change, ...]
-    fixed: tuple[Change, ...]
-    still_failing: tuple[Change, ...]
+    newly_failing: tuple[Pair, ...]
+    fixed: tuple[Pair, ...]
+    still_failing: tuple[Pair, ...]
     added: tuple[str, ...]
     vanished: tuple[str, ...]
     slower: tuple[Slowdown, ...]
@@ -74,7 +68,7 @@ def compare_runs(old: RunResult, new: RunResult) -> Comparison:
         old_id=old.run_id,
         old_started=old.started_utc,
         newly_failing=_changes(pairs, was_bad=False, is_bad=True),
-        fixed=tuple(one for one in _changes(pairs, was_bad=True, is_bad=False) if one.now == "passed"),
+        fixed=tuple(one for one in _changes(pairs, was_bad=True, is_bad=False) if one[1].status == "passed"),
         still_failing=_changes(pairs, was_bad=True, is_bad=True),
         added=tuple(sorted(after.keys() - before.keys())),
         vanished=tuple(sorted(before.keys() - after.keys())),
@@ -82,13 +76,9 @@ def compare_runs(old: RunResult, new: RunResult) -> Comparison:
     )
 
 
-def _changes(
-    pairs: list[tuple[CellResult, CellResult]], *, was_bad: bool, is_bad: bool
-) -> tuple[Change, ...]:
+def _changes(pairs: list[Pair], *, was_bad: bool, is_bad: bool) -> tuple[Pair, ...]:
     return tuple(
-        Change(cell=now.cell.id, was=was.status, now=now.status, message=now.message)
-        for was, now in pairs
-        if (was.status in _BAD) is was_bad and (now.status in _BAD) is is_bad
+        (was, now) for was, now in pairs if (was.status in BAD) is was_bad and (now.status in BAD) is is_bad
     )
 
 
@@ -125,29 +115,19 @@ def cpus(count: int) -> str:
     return f"{count} vCPU{'s' if count > 1 else ''}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disagreement:
-    """A cell on which two runs disagree: what each says about it, in words."""
+def disagreements(one: RunResult, other: RunResult) -> dict[str, tuple[str, str]]:
+    """Return what each run says of the cells on which they disagree, by id, in words.
 
-    cell: str
-    one: str
-    other: str
-
-
-def disagreements(one: RunResult, other: RunResult) -> tuple[Disagreement, ...]:
-    """Return, by id, the cells whose verdict, reason or deciding step differ or that only one run has.
-
-    Raises:
-        SpecError: the runs have no cell in common.
+    Raises SpecError if they have no cell in common.
     """
     ours, theirs = ({cell.cell.id: cell for cell in run.cells} for run in (one, other))
     if not ours.keys() & theirs.keys():
         raise SpecError(f"runs {one.run_id} and {other.run_id} have no cell in common")
-    return tuple(
-        Disagreement(cell=cell, one=left, other=right)
+    return {
+        cell: (left, right)
         for cell in sorted(ours.keys() | theirs.keys())
         if (left := _said(ours.get(cell))) != (right := _said(theirs.get(cell)))
-    )
+    }
 
 
 def _said(result: CellResult | None) -> str:

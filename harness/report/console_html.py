@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from html import escape as quote
 from typing import Literal, TypeVar
+
+from rich.ansi import AnsiDecoder
+from rich.color import Color
+from rich.style import Style
 
 from emulator.console.marks import Mark, MarkKind, Typed
 from emulator.console.transcript import Transcript
@@ -19,81 +24,30 @@ _MOVES = frozenset({b"\x08", b"\x0b", b"\x0c", b"\r"})
 _NAMES = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Style:
-    """How text is displayed; the default is plain.
-
-    Attributes:
-        flags: CSS classes such as "bold", sorted.
-        front: class of the text colour, or "".
-        back: class of the background, or "".
-    """
-
-    flags: frozenset[str] = field(default_factory=frozenset)
-    front: str = ""
-    back: str = ""
-
-    @property
-    def classes(self) -> str:
-        """Return the CSS classes, separated by spaces; empty for plain text."""
-        return " ".join(filter(None, [*sorted(self.flags), self.front, self.back]))
+_FLAGS = ("bold", "dim", "italic", "reverse", "strike", "underline")
 
 
-PLAIN = Style()
-_SET = {1: "bold", 2: "dim", 3: "italic", 4: "under", 7: "reverse", 9: "strike"}
-_UNSET = {22: {"bold", "dim"}, 23: {"italic"}, 24: {"under"}, 27: {"reverse"}, 29: {"strike"}}
-
-
+@lru_cache(4096)
 def apply_sgr(style: Style, sequence: bytes) -> Style:
-    """Return `style` after the escape sequence `ESC [ … m`; unknown codes change nothing.
-
-    Of 256 and 24-bit colours (38, 48) only the first 16 are shown; the arguments of others are skipped.
-    """
-    codes = [int(code or 0) for code in re.split(rb"[;:]", sequence[2:-1])]
-    position = 0
-    while position < len(codes):
-        code = codes[position]
-        if code in {38, 48}:
-            style, used = _extended(style, codes[position:])
-            position += used
-        else:
-            style = _apply_code(style, code)
-            position += 1
-    return style
+    """Return `style` after the escape sequence `ESC [ … m`; unknown codes change nothing."""
+    decoder = AnsiDecoder()
+    decoder.style = style
+    decoder.decode_line(sequence.replace(b":", b";").decode("ascii"))
+    return decoder.style
 
 
-def _apply_code(style: Style, code: int) -> Style:
-    if code == 0:
-        return PLAIN
-    if code in _SET:
-        return replace(style, flags=style.flags | {_SET[code]})
-    decade, colour = divmod(code, 10)
-    if decade in {3, 9} and colour < 8:
-        return replace(style, front=_colour("f", colour, bright=decade == 9))
-    if decade in {4, 10} and colour < 8:
-        return replace(style, back=_colour("b", colour, bright=decade == 10))
-    return replace(
-        style,
-        flags=style.flags - _UNSET.get(code, set()),
-        front="" if code == 39 else style.front,
-        back="" if code == 49 else style.back,
-    )
+@lru_cache(4096)
+def classes_of(style: Style) -> str:
+    """Return a style's CSS classes, separated by spaces; of colours only the first 16 have one."""
+    flags = [name.removesuffix("line") for name in _FLAGS if getattr(style, name)]
+    return " ".join([*flags, *_colour("f", style.color), *_colour("b", style.bgcolor)])
 
 
-def _extended(style: Style, codes: list[int]) -> tuple[Style, int]:
-    """Return the style after 38;5;N or 38;2;R;G;B, and the number of codes used."""
-    if codes[1:2] == [2]:
-        return style, 5
-    if codes[1:2] != [5]:
-        return style, 1
-    if len(codes) > 2 and codes[2] < 16:
-        name = _colour("f" if codes[0] == 38 else "b", codes[2] % 8, bright=codes[2] >= 8)
-        style = replace(style, front=name) if codes[0] == 38 else replace(style, back=name)
-    return style, 3
-
-
-def _colour(prefix: str, number: int, *, bright: bool) -> str:
-    return f"{prefix}-{'bright-' if bright else ''}{_NAMES[number]}"
+def _colour(prefix: str, colour: Color | None) -> list[str]:
+    number = None if colour is None else colour.number
+    if number is None or number >= 16:
+        return []
+    return [f"{prefix}-{'bright-' if number >= 8 else ''}{_NAMES[number % 8]}"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +67,7 @@ class ConsoleRow:
 
 def render_lines(data: bytes, *, start: int = 0) -> Iterator[ConsoleRow]:
     """Yield `data` line by line; `start` is the offset of its first byte. Colours carry over lines."""
-    style = PLAIN
+    style = Style()
     position = 0
     while position < len(data):
         newline = data.find(b"\n", position)
@@ -132,7 +86,7 @@ def _render_line(raw: bytes, style: Style) -> tuple[str, Style]:
         elif kind == "control":
             parts.append(f'<i class="ctl">{quote(escape(piece))}</i>')
         else:
-            parts.append(_styled(piece, style.classes))
+            parts.append(_styled(piece, classes_of(style)))
     return "".join(parts), style
 
 

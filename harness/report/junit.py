@@ -23,11 +23,7 @@ _TAIL = 8000
 
 
 def write_junit(run: RunResult, run_dir: Path) -> Path:
-    """Write junit.xml into `run_dir`, with the ends of the transcripts found there; return the file.
-
-    Raises:
-        FileError: it can't be written; an older file stays as it was.
-    """
+    """Write junit.xml into `run_dir`, with the ends of the transcripts there; raises FileError."""
     tails = {result.cell.id: _tail(run_dir / result.directory / CONSOLE_FILE) for result in run.cells}
     write_whole(run_dir / JUNIT_FILE, render_junit(run, tails), private=True)
     return run_dir / JUNIT_FILE
@@ -105,6 +101,7 @@ def _add_outcome(case: ET.Element, result: CellResult) -> None:
         result.message,
         *(f"evidence at {each.at:.3f} s: {each.says}" for each in result.evidence),
         result.repro,
+        *result.held,
     ]
     outcome.text = visible("\n".join(lines), keep="\n")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -10,6 +10,7 @@ from typing import Literal
 from emulator.errors import SpecError
 from emulator.files import read_whole, write_whole
 from emulator.values import JSON_MOST, dump_json, load_json
+from harness.scenario.settings import Settings
 from harness.scenario.verdict import Evidence, Injection
 
 VERSION = 1
@@ -17,6 +18,9 @@ RUN_FILE = "run.json"
 RESULT_FILE = "result.json"
 WORST_FIRST = ("failed", "broken", "not-run", "skipped", "passed")
 """Every status, so that the first of several is the one to report."""
+
+BAD = frozenset({"failed", "broken"})
+"""Statuses that somebody must look at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,7 @@ class CellRecord:
     firmware: str
     vcpus: int
     scenario: str
+    settings: Settings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +75,9 @@ class CellResult:
     """Everything about one cell's run.
 
     Its files are in `directory` (relative to the run's directory): console.bin, timeline.jsonl, argv.json,
-    qemu.stderr, result.json. `slowdown` is how many times longer its waits were, since the host is slow or
-    others used it.
+    qemu.stderr, result.json, and a board's commands.log. `slowdown` is how many times longer its waits were,
+    since the host is slow or others used it. `held` says how to join a guest that was kept when its cell
+    failed, or why it was not.
     """
 
     cell: CellRecord
@@ -94,6 +100,7 @@ class CellResult:
     worker: str
     directory: str
     repro: str
+    held: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()
     image: Mapping[str, object] = field(default_factory=dict)
     accelerator: str = ""
@@ -109,13 +116,18 @@ class CellResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """A whole run; cells are sorted by id."""
+    """A whole run; cells are sorted by id.
+
+    `files` are the matrices and tests that were played, as pytest names them; `shard` is "2/5" for a part.
+    """
 
     version: Literal[1] = 1
     run_id: str
     started_utc: str
     duration_s: float
     matrix: str
+    files: tuple[str, ...] = ()
+    shard: str = ""
     ttylab: str
     host: Mapping[str, object]
     workers: int
@@ -125,12 +137,14 @@ class RunResult:
     cells: tuple[CellResult, ...]
 
 
-def load_run(path: Path) -> RunResult:
-    """Read a run result; `path` is the file or the run's directory.
+def summary_of(cells: Sequence[CellResult]) -> dict[str, int]:
+    """Return how many cells there are, and of each status."""
+    counts = {word: sum(cell.status == word for cell in cells) for word in ("passed", *WORST_FIRST[:-1])}
+    return {"cells": len(cells), **{word: n for word, n in counts.items() if n or word != "not-run"}}
 
-    Raises:
-        SpecError: it can't be read or has another version.
-    """
+
+def load_run(path: Path) -> RunResult:
+    """Read a run result; `path` is its file or the run's directory; raises SpecError."""
     file = path / RUN_FILE if path.is_dir() else path
     origin = f"{file}: no run result of version {VERSION}"
     try:
@@ -140,22 +154,14 @@ def load_run(path: Path) -> RunResult:
 
 
 def write_run(run: RunResult, path: Path) -> Path:
-    """Write `run` to the file `path`, or as run.json into the directory `path`; return the file.
-
-    Raises:
-        FileError: it can't be written; an older file stays as it was.
-    """
+    """Write `run` to the file `path`, or as run.json into that directory; raises FileError."""
     file = path / RUN_FILE if path.is_dir() else path
     write_whole(file, dump_json(run, indent=1) + b"\n", parents=True, private=True)
     return file
 
 
 def write_cell(result: CellResult, run_dir: Path) -> Path:
-    """Write result.json into the cell's directory; return the file.
-
-    Raises:
-        FileError: it can't be written; an older file stays as it was.
-    """
+    """Write result.json into the cell's directory, whole or not at all; raises FileError."""
     file = run_dir / result.directory / RESULT_FILE
     write_whole(file, dump_json(result, indent=1) + b"\n", parents=True, private=True)
     return file

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -14,15 +15,16 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from emulator import places
 from emulator.console.transcript import Transcript, load_transcript
-from emulator.errors import SpecError
-from emulator.files import staged_tree
+from emulator.errors import FileError, SpecError
+from emulator.files import make_private_directory, staged_tree
 from emulator.guest_text.printable import visible
 from emulator.values import parse_json
 from harness.report.cast import render_cast
 from harness.report.comparison import compare_runs
 from harness.report.console_html import anchor_of, focus_of, plain, render_console
-from harness.report.model import CellResult, RunResult
+from harness.report.model import BAD, CellResult, RunResult
 from harness.report.node_setup import node_modules
 from harness.report.views import (
     MEANINGS,
@@ -54,9 +56,8 @@ def render_page(
         "symbols": SYMBOLS,
         "meanings": MEANINGS,
     }
-    return (
-        _environment().get_template(template).render(known | dict(values)).encode("utf-8", "backslashreplace")
-    )
+    page = _environment().get_template(template).render(known | dict(values))
+    return page.encode("utf-8", "backslashreplace")
 
 
 def policy(*scripts: str, wasm: bool = False) -> str:
@@ -87,6 +88,13 @@ def _tamed(value: object) -> object:
     return _visible(value, keep="\n\t") if is_text else value
 
 
+def _compiled_templates() -> jinja2.BytecodeCache | None:
+    """Return where compiled templates are kept, since compiling takes longer than a page; None without."""
+    with suppress(FileError):
+        return jinja2.FileSystemBytecodeCache(str(make_private_directory(places.templates())))
+    return None
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -96,6 +104,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
         finalize=_tamed,
+        bytecode_cache=_compiled_templates(),
     )
     environment.filters |= {"visible": _visible, "duration": duration, "latency": latency}
     return environment
@@ -104,11 +113,7 @@ def _environment() -> jinja2.Environment:
 REPORT_DIRECTORY = "report"
 PLAYED = 400_000
 """Bytes of a transcript that go into a recording."""
-_LINKS = {
-    "Allure report": "allure-report/index.html",
-    "run.json": "run.json",
-    "junit.xml": "junit.xml",
-}
+_LINKS = {"Allure report": "allure-report/index.html", "run.json": "run.json", "junit.xml": "junit.xml"}
 _PLAYER = Path("asciinema-player") / "dist" / "bundle"
 
 
@@ -123,13 +128,10 @@ class CastPlayer:
 def write_report(
     run: RunResult, run_dir: Path, *, old: RunResult | None = None, notes: Sequence[str] = ()
 ) -> Path:
-    """Write the report into `run_dir`/report and return its index.html.
+    """Write the report into `run_dir`/report and return its index.html; raises FileError.
 
-    Cells without files in `run_dir` are reported as such. The report is compared with an `old` run, and shows
-    `notes` about what is missing from it at its top.
-
-    Raises:
-        FileError: it can't be written; an older report stays as it was.
+    Cells without files are reported as such. The report is compared with an `old` run, and shows `notes`
+    about what is missing from it at its top. An older one stays as it was after an error.
     """
     player = find_player()
     missing = (
@@ -182,7 +184,7 @@ def _write_cell(
     run: RunResult, result: CellResult, run_dir: Path, *, pages: Path, player: CastPlayer | None
 ) -> CellView:
     transcript, lost = read_transcript(run_dir / result.directory)
-    played = player is not None and transcript is not None and result.status in {"failed", "broken"}
+    played = player is not None and transcript is not None and result.status in BAD
     view = view_cell(result, transcript, lost=lost, player=played)
     if transcript is not None:
         cast = render_cast(transcript, title=result.cell.id, limit=PLAYED)
@@ -222,19 +224,15 @@ def _cell_page(run: RunResult, view: CellView, transcript: Transcript | None, *,
             "files": f"../../{result.directory}",
             "argv": _argv(result, files),
             "stderr": plain(read_kept(files / "qemu.stderr")),
+            "commands": plain(read_kept(files / "commands.log")),
             "images": view_images(replace(run, cells=(result,))) if result.image else [],
         },
     )
 
 
 def _play_page(view: CellView, cast: str, player: CastPlayer) -> bytes:
-    options = {
-        "fit": "width",
-        "idleTimeLimit": 2,
-        "preload": True,
-        "poster": "npt:0:01",
-        "theme": "asciinema",
-    }
+    look = {"fit": "width", "theme": "asciinema", "poster": "npt:0:01"}
+    options = look | {"idleTimeLimit": 2, "preload": True}
     data = json.dumps({"data": cast, "options": options}).replace("<", "\\u003c")
     return render_page(
         "play.html",

@@ -229,10 +229,7 @@ _SAID_BY_RUNNING = frozenset({"started", "RESUME"})  # within milliseconds befor
 
 
 def render_timeline(result: CellResult, transcript: Transcript | None) -> str:
-    """Return the timeline as one `<svg>` element, for HTML or a separate file.
-
-    Without a transcript, the lanes that are made from it are left out.
-    """
+    """Return the timeline as one `<svg>` element; without a transcript some lanes are left out."""
     chunks = transcript.chunks if transcript is not None else ()
     marks = transcript.marks if transcript is not None else ()
     canvas = Canvas(end=_end(result, chunks, marks))

@@ -6,12 +6,13 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from emulator.console.transcript import Transcript
 from emulator.guest_text.printable import visible
 from harness.report.comparison import cpus, target_of
 from harness.report.console_html import Span, focus_of, render_excerpt
-from harness.report.model import WORST_FIRST, CellResult, RunResult
+from harness.report.model import BAD, WORST_FIRST, CellResult, RunResult
 from harness.report.timeline import render_timeline
 
 SYMBOLS = {"passed": "✓", "failed": "✗", "broken": "!", "not-run": "?", "skipped": "-"}
@@ -53,7 +54,7 @@ class CellView:
     @property
     def is_bad(self) -> bool:
         """Whether somebody must look at it."""
-        return self.result.status in {"failed", "broken"}
+        return self.result.status in BAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,7 @@ def view_cell(
     result: CellResult, transcript: Transcript | None, *, lost: str = "", player: bool = False
 ) -> CellView:
     """Return what the pages show of a cell; only bad cells get an excerpt."""
-    is_bad = result.status in {"failed", "broken"}
+    is_bad = result.status in BAD
     excerpt = ""
     if is_bad and transcript is not None and len(transcript):
         spans = spans_of(result)
@@ -98,12 +99,19 @@ def view_cell(
 
 
 def spans_of(result: CellResult) -> tuple[Span, ...]:
-    """Return the places in a transcript that matter: evidence and findings."""
+    """Return the places in a transcript that matter: evidence and findings.
+
+    What proves the steps before a failure is no evidence against the guest, and is marked as expected.
+    """
     found = [
         Span(start=each.start, end=each.end, css="expected" if each.expected or each.suppressed else "found")
         for each in result.findings
     ]
-    return (*found, *(Span(start=each.start, end=each.end, css="hit") for each in result.evidence))
+    bad = [span for span in found if span.css == "found"]
+    for each in result.evidence:
+        shows = result.status not in BAD or any(each.start < one.end and each.end > one.start for one in bad)
+        found.append(Span(start=each.start, end=each.end, css="hit" if shows else "expected"))
+    return tuple(found)
 
 
 def page_of(cell_id: str) -> str:
@@ -149,13 +157,25 @@ def view_images(run: RunResult) -> list[ImageView]:
         facts = result.image
         view = ImageView(
             name=str(facts.get("name", result.cell.image)),
-            kernel=str(facts.get("guest", facts.get("kernel_release", ""))),
-            version=str(facts.get("profile", facts.get("kernel_version", ""))),
-            digests=_texts(facts.get("sha256")),
+            kernel=str(facts.get("guest", facts.get("kernel_release", facts.get("own", "")))),
+            version=str(facts.get("profile", facts.get("kernel_version", facts.get("format", "")))),
+            digests=digests_of(facts),
             packages=tuple(_package(each) for each in _items(facts.get("packages"))),
         )
         found.setdefault((view.name, str(sorted(view.digests.items()))), view)
     return [found[key] for key in sorted(found)]
+
+
+def digests_of(facts: Mapping[str, object]) -> dict[str, str]:
+    """Return the digests of an image's files by what they are; those of a user's with their names."""
+    files, digests = _texts(facts.get("files")), _texts(facts.get("sha256"))
+    return {f"{key} {Path(files[key]).name}" if key in files else key: one for key, one in digests.items()}
+
+
+def own_files_of(run: RunResult) -> dict[str, str]:
+    """Return the digests of the users' own files that a run used, by image and file."""
+    own = {result.cell.image: result.image for result in run.cells if "own" in result.image}
+    return {f"{image} {key}": one for image, facts in own.items() for key, one in digests_of(facts).items()}
 
 
 def _texts(value: object) -> dict[str, str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from emulator import places
+from emulator.clock import utc_now
 from emulator.files import make_private_directory, write_whole
 from emulator.places import RESULTS
 
@@ -17,12 +19,13 @@ _KEPT = 200
 """Runs that are remembered, of all working directories together."""
 
 
-def remember_run(run_dir: Path) -> None:
-    """Note that a run was started here, for `latest_runs`.
+def new_run_id() -> str:
+    """Return a name for a run: its time in UTC and four random digits, so that two at once differ."""
+    return f"{utc_now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
-    Raises:
-        FileError: it can't be noted.
-    """
+
+def remember_run(run_dir: Path) -> None:
+    """Note that a run was started here, for `latest_runs`; raises FileError if it can't be noted."""
     file = places.latest_runs()
     make_private_directory(file.parent)
     told = [*_noted(), (str(Path.cwd()), str(run_dir.absolute()))]

@@ -2,63 +2,23 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 from emulator.console.transcript import Transcript
+from emulator.program import called
 from emulator.values import read_value
 from harness.cells.cell import Cell
-from harness.play.judge import PlayedStep, judge
+from harness.play.judge import Judgement, PlayedStep, judge
 from harness.play.traces import boot_offsets, find_stages
-from harness.report.model import CellRecord, CellResult, FindingRecord, StageRecord, StepRecord
+from harness.report.model import CellRecord, CellResult, FindingRecord, StepRecord
 from harness.scenario.errors import Alarm
-from harness.scenario.scenario import Scenario
+from harness.scenario.scenario import Scenario, Severity
 from harness.scenario.steps import describe_step
 from harness.scenario.verdict import Reason, Status, Verdict
 from harness.signatures.model import Finding
 from harness.signatures.scanner import scan_boots
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
-    """What is known about a cell's run besides its transcript, by the names of CellResult's fields.
-
-    Attributes:
-        started_utc: ISO 8601, when it began.
-        duration_s: seconds it took.
-        worker: which worker ran it ("gw0", "main").
-        directory: of its files, relative to the run's directory.
-        argv: QEMU's command line.
-        image: provenance of the image.
-        accelerator, qemu: what executed guest code, and QEMU's version.
-        seed: of the machine.
-        target: what it was played on: "machine", "service" or "serial".
-        start: how the machine began: booted, or forked from which snapshot.
-        shares: what a fork has in common with every other fork of its snapshot.
-        repro: the command that does the same again; empty: `ttylab repro` and the cell.
-        slowdown: how many times longer than usual its waits were.
-        time_scale: the factor on every wait.
-        time_limit_s: seconds that its steps could take together.
-    """
-
-    started_utc: str
-    duration_s: float
-    worker: str
-    directory: str
-    argv: Sequence[str] = ()
-    image: dict[str, object] = field(default_factory=dict)
-    accelerator: str = ""
-    qemu: str = ""
-    seed: int | None = None
-    target: str = "machine"
-    start: str = "booted"
-    shares: Sequence[str] = ()
-    repro: str = ""
-    slowdown: float = 1.0
-    time_scale: float = 1.0
-    time_limit_s: float = 180.0
 
 
 def broken(message: str) -> Verdict:
@@ -76,30 +36,62 @@ def not_run(reason: str) -> Verdict:
     return Verdict(status=Status.NOT_RUN, reason=Reason.NOT_RUN, message=f"not run: {reason}")
 
 
-def cell_result(
-    cell: Cell,
-    scenario: Scenario,
-    transcript: Transcript,
-    around: Circumstances,
-    *,
-    given: Verdict | None = None,
-) -> CellResult:
-    """Return the result of a cell.
-
-    The verdict is `given` if it was not played to its end, else it is judged; only then the transcript may be
-    empty.
-    """
-    findings = _scan(transcript, given)
-    judgement = judge(scenario, transcript, findings, given=given)
-    verdict = judgement.verdict
-    facts: dict[str, Any] = {one.name: getattr(around, one.name) for one in fields(around)}
-    facts |= {"argv": tuple(around.argv), "shares": tuple(around.shares)}
+def draft_of(record: CellRecord, *, title: str, description: str, **facts: Any) -> CellResult:
+    """Return what is known before anything is judged: `facts` are more fields of the result."""
+    known = {"severity": Severity.NORMAL.value, "tags": (), "duration_s": 0.0, **facts}
     return CellResult(
-        cell=read_value(cell.words(), CellRecord, origin="cell"),
+        cell=record,
+        title=title,
+        description=description,
+        status="not-run",
+        reason=Reason.NOT_RUN.value,
+        message="",
+        console_bytes=0,
+        **known,
+    )
+
+
+def draft_of_cell(cell: Cell, scenario: Scenario, **facts: Any) -> CellResult:
+    """Return what is known of a cell before it is judged, as `draft_of`."""
+    return draft_of(
+        record_of(cell),
         title=scenario.title,
         description=scenario.description,
         severity=scenario.severity.value,
         tags=tuple(sorted(scenario.tags)),
+        **facts,
+    )
+
+
+def judged(
+    draft: CellResult, scenario: Scenario, transcript: Transcript, *, given: Verdict | None = None
+) -> CellResult:
+    """Return the result of a cell: judged, or `given`; then alone the transcript may be empty."""
+    findings = _scan(transcript, given)
+    return _filled(draft, transcript, judge(scenario, transcript, findings, given=given), findings)
+
+
+def with_verdict(
+    draft: CellResult, transcript: Transcript, verdict: Verdict, *, alarms: Iterable[Alarm]
+) -> CellResult:
+    """Return the result of one guest of a user's test; `alarms` are the findings that nobody expected."""
+    findings = (
+        () if verdict.status is Status.NOT_RUN else scan_boots(transcript.read(), boot_offsets(transcript))
+    )
+    return _filled(draft, transcript, Judgement(verdict=verdict, steps=(), alarms=tuple(alarms)), findings)
+
+
+def record_of(cell: Cell) -> CellRecord:
+    """Return a cell as reports have it."""
+    return read_value(cell.words(), CellRecord, origin="cell")
+
+
+def _filled(
+    draft: CellResult, transcript: Transcript, judgement: Judgement, findings: tuple[Finding, ...]
+) -> CellResult:
+    verdict = judgement.verdict
+    return replace(
+        draft,
         status=verdict.status.value,
         reason=verdict.reason.value,
         message=verdict.message,
@@ -107,10 +99,9 @@ def cell_result(
         evidence=verdict.evidence,
         injections=verdict.injections,
         findings=_findings(findings, judgement.alarms),
-        stages=_stages(transcript),
+        stages=find_stages(transcript),
         steps=tuple(_step(played) for played in judgement.steps),
         console_bytes=len(transcript),
-        **facts | {"repro": around.repro or repro_of(cell)},
     )
 
 
@@ -121,26 +112,27 @@ def _scan(transcript: Transcript, given: Verdict | None) -> tuple[Finding, ...]:
     return scan_boots(transcript.read(), boot_offsets(transcript))
 
 
-def _stages(transcript: Transcript) -> tuple[StageRecord, ...]:
-    return tuple(StageRecord(boot=s.boot, stage=s.stage.value, at=s.at) for s in find_stages(transcript))
-
-
 def _findings(findings: Iterable[Finding], alarms: Iterable[Alarm]) -> tuple[FindingRecord, ...]:
-    bad = {(alarm.name, alarm.end) for alarm in alarms}
+    bad = tuple(alarms)
     return tuple(
         FindingRecord(
             rule=one.rule,
-            kind=one.kind.value,
+            kind=one.kind,
             title=one.title,
             start=one.start,
             end=one.end,
             fatal=one.fatal,
             corrupted=one.corrupted,
             suppressed=one.suppressed,
-            expected=(one.rule, one.end) not in bad,
+            expected=not any(_tells_of(one, alarm) for alarm in bad),
         )
         for one in findings
     )
+
+
+def _tells_of(finding: Finding, alarm: Alarm) -> bool:
+    """Tell whether an alarm is of a finding; one that ended a wait knew no more than where it begins."""
+    return alarm.name == finding.rule and finding.start <= alarm.start < max(finding.end, finding.start + 1)
 
 
 def _step(played: PlayedStep) -> StepRecord:
@@ -154,10 +146,7 @@ def _step(played: PlayedStep) -> StepRecord:
 
 
 def repro_of(cell: Cell, *, run: str = "", port: str = "", time_scale: float = 1.0) -> str:
-    """Return the command that plays a cell again as a run did: on the same port, with the same waits.
-
-    Without `run` that is the newest run, without `port` a machine here.
-    """
+    """Return the command that plays a cell again as `run` did, on the same port, with the same waits."""
     options = {"--run": run, "--port": port, "--time-scale": "" if time_scale == 1 else f"{time_scale:g}"}
     words = [word for option, value in options.items() if value for word in (option, value)]
-    return shlex.join(["ttylab", "repro", cell.id, *words])
+    return called("repro", cell.id, *words)

@@ -59,11 +59,13 @@ class ExpectTimeout(GuestError):
 
     Attributes:
         answers: whether the guest still wrote something when the time was over.
+        final: whether it can't appear later either, however long one waits.
     """
 
-    def __init__(self, message: str, *, answers: bool = False) -> None:
+    def __init__(self, message: str, *, answers: bool = False, final: bool = False) -> None:
         super().__init__(message)
         self.answers = answers
+        self.final = final
 
 
 class GuestDied(GuestError):

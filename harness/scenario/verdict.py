@@ -29,6 +29,7 @@ class Reason(StrEnum):
     TIMEOUT = "timeout"  # expected text did not appear
     TOO_SLOW = "too-slow"  # it did not appear, but the host was too busy to tell
     COMMAND = "command"  # a command's status or output is wrong
+    TEST = "test"  # a user's pytest test says so: its assertion, or an error in its code
     UNAVAILABLE = "unavailable"  # the guest is in a state that never leads to a SAC prompt
     FINDING = "finding"  # all steps done, but the transcript shows a fault
     LAB = "lab"  # QEMU, QMP, disk, worker

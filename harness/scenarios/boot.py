@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from harness.scenario.scenario import Severity
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Alive, Expect, Reach, Run, Send, Shows, View
 from harness.scenarios import phrases
 from harness.scenarios.words import told
-
-_BOOT = frozenset({"boot"})
-_LOGIN = frozenset({"login"})
 
 SCENARIOS = (
     told(
         "boot-login",
         Reach(stage=Stage.LOGIN),
         Reach(stage=Stage.SHELL),
-        Run(command="tty", shows=Shows(pattern=r"/dev/ttyS0\r?\n", says="the shell's terminal is ttyS0")),
+        Run(
+            command="tty",
+            shows=Shows(pattern=rf"/dev/{phrases.CONSOLE}\r?\n", says="the shell's terminal is the console"),
+        ),
         Alive(),
-        severity=Severity.BLOCKER,
-        tags=_BOOT | _LOGIN,
     ),
     told(
         "boot-kernel-log",
         Reach(stage=Stage.KERNEL),
-        Expect(effects=(phrases.line(r"Command line: [^\n]*console=ttyS0", "the kernel's command line"),)),
+        Expect(
+            effects=(
+                phrases.line(rf"ommand line: [^\n]*console={phrases.CONSOLE}", "the kernel's command line"),
+            )
+        ),
         Expect(effects=(phrases.line("Run /init as init process", "init is started"),), within_s=90.0),
         *phrases.UP,
-        severity=Severity.CRITICAL,
-        tags=_BOOT,
     ),
     told(
         "boot-no-init",
@@ -37,8 +36,6 @@ SCENARIOS = (
             within_s=90.0,
             allows=phrases.PANIC,
         ),
-        tags=_BOOT | {"panic"},
-        kernel_args=("rdinit=/nope", phrases.HALT_ON_PANIC),
     ),
     told(
         "boot-init-dies",
@@ -47,8 +44,6 @@ SCENARIOS = (
             within_s=90.0,
             allows=phrases.PANIC,
         ),
-        tags=_BOOT | {"panic"},
-        kernel_args=("rdinit=/bin/false", phrases.HALT_ON_PANIC),
     ),
     told(
         "boot-loop",
@@ -63,8 +58,6 @@ SCENARIOS = (
             within_s=180.0,
             allows=phrases.PANIC | phrases.RESET,
         ),
-        tags=_BOOT | {"panic", "reset"},
-        kernel_args=("rdinit=/bin/false", phrases.REBOOT_ON_PANIC),
     ),
     told(
         "login-refused",
@@ -79,8 +72,6 @@ SCENARIOS = (
             )
         ),
         *phrases.UP,
-        severity=Severity.CRITICAL,
-        tags=_LOGIN,
     ),
     told(
         "login-respawn",
@@ -88,14 +79,6 @@ SCENARIOS = (
         Send(line="exit"),
         Expect(effects=(phrases.LOGIN_AGAIN,)),
         *phrases.UP,
-        tags=_LOGIN,
     ),
-    told(
-        "login-spliced",
-        Reach(stage=Stage.LOGIN),
-        phrases.SHOW_HELP,
-        *phrases.UP,
-        severity=Severity.CRITICAL,
-        tags=_LOGIN | {"splice", "sysrq"},
-    ),
+    told("login-spliced", Reach(stage=Stage.LOGIN), phrases.SHOW_HELP, *phrases.UP),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from harness.scenario.scenario import Severity
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Alive, Expect, Inject, Reach, Run, Send, Shows, View
 from harness.scenario.stimulus import Nmi
@@ -10,8 +9,6 @@ from harness.scenarios import phrases
 from harness.scenarios.power import PUSH
 from harness.scenarios.words import told
 
-_CONSOLE = frozenset({"console"})
-_FLOOD = _CONSOLE | {"flood"}
 _POUR = Send(line="yes flood")
 _POURS = Expect(effects=(Shows(pattern=r"(flood\r?\n){100}", says="the console is flooded"),))
 _WORD = "0123456789abcdef"
@@ -31,8 +28,6 @@ SCENARIOS = (
             shows=Shows(pattern=r"(^|\n)1\r?\n", says="none of them is wrong"),
         ),
         Alive(),
-        severity=Severity.CRITICAL,
-        tags=_CONSOLE,
     ),
     told(
         "console-spliced-line",
@@ -42,8 +37,6 @@ SCENARIOS = (
             shows=Shows(pattern=r"spliced-42\r?\n", says="the line, rejoined", view=View.USER),
         ),
         Alive(),
-        severity=Severity.CRITICAL,
-        tags=_CONSOLE | {"splice"},
     ),
     told(
         "console-kernel-flood",
@@ -53,7 +46,6 @@ SCENARIOS = (
         Alive(),
         Expect(effects=(phrases.line("record 200\r", "the last record is printed"),)),
         Alive(),
-        tags=_CONSOLE | {"splice"},
     ),
     told(
         "flood-sysrq",
@@ -65,9 +57,6 @@ SCENARIOS = (
             "i", phrases.line("sysrq: Kill All Tasks", "the kernel kills the flood"), phrases.LOGIN_AGAIN
         ),
         *phrases.UP,
-        severity=Severity.CRITICAL,
-        tags=_FLOOD | {"sysrq"},
-        kernel_args=(phrases.FREE_SYSRQ,),
     ),
     told(
         "flood-nmi",
@@ -75,22 +64,6 @@ SCENARIOS = (
         _POUR,
         _POURS,
         Inject(stimulus=Nmi(), effects=phrases.NMI_PANIC, allows=phrases.NMI | phrases.PANIC),
-        severity=Severity.CRITICAL,
-        tags=_FLOOD | {"nmi", "panic"},
-        kernel_args=(
-            "unknown_nmi_panic=1",
-            "sysctl.kernel.panic_on_unrecovered_nmi=1",
-            phrases.HALT_ON_PANIC,
-        ),
     ),
-    told(
-        "flood-reset",
-        Reach(stage=Stage.SHELL),
-        _POUR,
-        _POURS,
-        PUSH,
-        *phrases.UP,
-        severity=Severity.CRITICAL,
-        tags=_FLOOD | {"reset"},
-    ),
+    told("flood-reset", Reach(stage=Stage.SHELL), _POUR, _POURS, PUSH, *phrases.UP),
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from emulator.machine.spec import Device, WatchdogAction
-from harness.scenario.scenario import Severity
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Alive, Expect, Reach, Run, Send, Shows, Signals
 from harness.scenarios import phrases
@@ -17,8 +15,6 @@ _STARVE = Send(line="watchdog -T 2 -t 600 /dev/watchdog")
 """Arms the watchdog for 2 s and feeds it every 10 minutes."""
 
 
-_SMP = frozenset({"smp"})
-
 SCENARIOS = (
     told(
         "watchdog-reset",
@@ -26,40 +22,23 @@ SCENARIOS = (
         _STARVE,
         Expect(effects=(_EXPIRES, phrases.RESTARTS), allows=_WATCHDOG | phrases.RESET),
         *phrases.UP,
-        severity=Severity.CRITICAL,
-        tags=_WATCHDOG | {"reset"},
-        devices=frozenset({Device.I6300ESB}),
-        modules=frozenset({"i6300esb"}),
     ),
     told(
         "watchdog-fed",
         Reach(stage=Stage.SHELL),
         Run(command="watchdog -T 2 -t 500ms /dev/watchdog; sleep 6"),
         Alive(),
-        tags=_WATCHDOG,
-        devices=frozenset({Device.I6300ESB}),
-        modules=frozenset({"i6300esb"}),
     ),
     told(
         "watchdog-nmi",
         Reach(stage=Stage.SHELL),
         _STARVE,
         Expect(effects=(_EXPIRES, *phrases.NMI_PANIC), allows=_WATCHDOG | phrases.NMI | phrases.PANIC),
-        tags=_WATCHDOG | {"nmi", "panic"},
-        kernel_args=("unknown_nmi_panic=1", phrases.HALT_ON_PANIC),
-        devices=frozenset({Device.I6300ESB}),
-        watchdog_action=WatchdogAction.INJECT_NMI,
-        modules=frozenset({"i6300esb"}),
     ),
     told(
         "panic-event",
         Reach(stage=Stage.SHELL),
         phrases.request("c", *phrases.CRASH, _PANICKED, allows=phrases.PANIC | _PANIC_EVENT),
-        severity=Severity.CRITICAL,
-        tags=frozenset({"panic", "sysrq"}),
-        kernel_args=(phrases.FREE_SYSRQ, phrases.HALT_ON_PANIC),
-        devices=frozenset({Device.PVPANIC}),
-        modules=frozenset({"pvpanic"}),
     ),
     told(
         "smp-boot",
@@ -70,8 +49,6 @@ SCENARIOS = (
             shows=Shows(pattern=r"(^|\n)1\r?\n", says="a process runs on CPU 1"),
         ),
         Alive(),
-        tags=_SMP | {"boot"},
-        min_vcpus=2,
     ),
     told(
         "smp-backtrace",
@@ -80,13 +57,9 @@ SCENARIOS = (
         phrases.request(
             "l",
             phrases.line("sysrq: Show backtrace of all active CPUs", "the kernel says so"),
-            phrases.line("NMI backtrace for cpu [01]", "a processor reports"),
-            phrases.line("NMI backtrace for cpu [01]", "the other processor reports"),
+            phrases.line(phrases.CPU_REPORT + "[01]", "a processor reports"),
+            phrases.line(phrases.CPU_REPORT + "[01]", "the other processor reports"),
         ),
         Alive(),
-        severity=Severity.CRITICAL,
-        tags=_SMP | {"sysrq"},
-        kernel_args=(phrases.FREE_SYSRQ,),
-        min_vcpus=2,
     ),
 )

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from harness.scenario.scenario import Severity
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Alive, Expect, Inject, Outcome, Reach, Run, Send, Silence, Step
 from harness.scenario.stimulus import Nmi, SysRq
 from harness.scenarios import phrases
 from harness.scenarios.words import told
 
-_NMI = frozenset({"nmi"})
-_ARMED = ("unknown_nmi_panic=1", "sysctl.kernel.panic_on_unrecovered_nmi=1")
-"""microvm heeds only the second (emulator.machine.control, UNKNOWN_NMI)."""
 _ALLOWS = phrases.NMI | phrases.PANIC
 _IS_NOTED = Inject(stimulus=Nmi(), effects=(phrases.NMI_NOTED, phrases.NMI_DAZED), allows=phrases.NMI)
 _PANICS = Inject(stimulus=Nmi(), effects=phrases.NMI_PANIC, allows=_ALLOWS)
@@ -25,14 +21,7 @@ _HANGS: tuple[Step, ...] = (
 )
 
 SCENARIOS = (
-    told(
-        "nmi-panic",
-        Reach(stage=Stage.SHELL),
-        _PANICS,
-        severity=Severity.BLOCKER,
-        tags=_NMI | {"panic"},
-        kernel_args=(*_ARMED, phrases.HALT_ON_PANIC),
-    ),
+    told("nmi-panic", Reach(stage=Stage.SHELL), _PANICS),
     told(
         "nmi-panic-reboot",
         Reach(stage=Stage.SHELL),
@@ -40,9 +29,6 @@ SCENARIOS = (
             stimulus=Nmi(), effects=(*phrases.NMI_PANIC, phrases.RESTARTS), allows=_ALLOWS | phrases.RESET
         ),
         *phrases.UP,
-        severity=Severity.CRITICAL,
-        tags=_NMI | {"panic", "reset"},
-        kernel_args=(*_ARMED, phrases.REBOOT_ON_PANIC),
     ),
     told(
         "nmi-panic-sysctl",
@@ -50,17 +36,14 @@ SCENARIOS = (
         _IS_NOTED,
         Run(command="sysctl -w kernel.unknown_nmi_panic=1 kernel.panic_on_unrecovered_nmi=1"),
         _PANICS,
-        tags=_NMI | {"panic"},
-        kernel_args=(phrases.HALT_ON_PANIC,),
     ),
-    told("nmi-dazed", Reach(stage=Stage.SHELL), _IS_NOTED, Alive(), severity=Severity.CRITICAL, tags=_NMI),
+    told("nmi-dazed", Reach(stage=Stage.SHELL), _IS_NOTED, Alive()),
     told(
         "nmi-twice",
         Reach(stage=Stage.SHELL),
         _IS_NOTED,
         Inject(stimulus=Nmi(), effects=(phrases.NMI_NOTED, phrases.NMI_DAZED)),
         Alive(),
-        tags=_NMI,
     ),
     told(
         "nmi-boot",
@@ -68,24 +51,7 @@ SCENARIOS = (
         Expect(effects=(phrases.line("Run /init as init process", "init is started"),), within_s=90.0),
         _IS_NOTED,
         *phrases.UP,
-        tags=_NMI | {"boot"},
     ),
-    told(
-        "nmi-hung",
-        *_HANGS,
-        _PANICS,
-        severity=Severity.CRITICAL,
-        tags=_NMI | {"hang", "panic"},
-        kernel_args=(*_ARMED, phrases.HALT_ON_PANIC, phrases.FREE_SYSRQ, "maxcpus=1"),
-        modules=frozenset({"spin"}),
-    ),
-    told(
-        "hang-reset",
-        *_HANGS,
-        phrases.RESET_BUTTON,
-        *phrases.UP,
-        tags=frozenset({"hang", "reset"}),
-        kernel_args=(phrases.FREE_SYSRQ, "maxcpus=1"),
-        modules=frozenset({"spin"}),
-    ),
+    told("nmi-hung", *_HANGS, _PANICS),
+    told("hang-reset", *_HANGS, phrases.RESET_BUTTON, *phrases.UP),
 )

@@ -6,17 +6,15 @@ that the guest is certain to send (docs/facts/parts.md 2).
 
 from __future__ import annotations
 
+from emulator.machine.architectures import ARCHITECTURES
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Alive, Expected, Inject, Reach, Shows, Signals, Step, View
 from harness.scenario.stimulus import Button, Press, SysRq
 
+CONSOLE = f"(?:{'|'.join(one.console for one in ARCHITECTURES)})"
+"""The serial console as guests call it."""
 LINE_END = r"[^\n]*\n"
 """The rest of a line."""
-
-FREE_SYSRQ = "sysctl.kernel.sysrq=1"
-"""Kernel argument that allows every system request; Debian's default is the mask 438."""
-HALT_ON_PANIC = "panic=0"
-REBOOT_ON_PANIC = "panic=1"
 
 PANIC = frozenset({"panic"})
 RESET = frozenset({"reset"})
@@ -28,6 +26,13 @@ HALTED = frozenset({"system-halted"})
 def line(text: str, says: str) -> Shows:
     """Expect a line that matches the regular expression `text`, up to its end."""
     return Shows(pattern=text + LINE_END, says=says)
+
+
+def register_dump() -> tuple[Shows, ...]:
+    """Expect a dump of a processor's registers, as any architecture prints it."""
+    names = ("the place in the kernel", "the stack", "the last registers")
+    texts = zip(*(one.says.registers for one in ARCHITECTURES), strict=True)
+    return tuple(line(f"(?:{'|'.join(some)})", name) for some, name in zip(texts, names, strict=True))
 
 
 def panic(about: str) -> Shows:
@@ -48,6 +53,8 @@ SWITCHES_OFF = Signals(name="off", says="the machine is off")
 SYSRQ_HELP = line(r"sysrq: HELP : loglevel\(0-9\) ", "the kernel lists its keys")
 SYSRQ_ANY = line("sysrq: (?!This sysrq operation is disabled)", "the kernel takes a system request")
 SYNCED = line("Emergency Sync complete", "all is written")
+CPU_REPORT = f"(?:{'|'.join(one.says.backtrace for one in ARCHITECTURES)})"
+"""What begins a processor's report; its number follows."""
 NMI_NOTED = line(r"NMI(?: received for unknown reason|: PCI system error)", "the kernel notes the NMI")
 NMI_DAZED = line("Dazed and confused, but trying to continue", "the kernel goes on")
 NMI_PANIC = (panic("NMI: Not continuing"), PANIC_WHOLE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from emulator.guest_text.sac import encode_powershell
 from emulator.sac.knobs import Hang, SacKnobs
-from harness.scenario.scenario import Severity
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Alive, Ask, Expect, Reach, Rejoin, Run, Send, Shows, View
 from harness.scenarios import sac_phrases as say
@@ -28,7 +27,6 @@ SCENARIOS = (
         Reach(stage=Stage.CMD),
         _ask("id", ("Computer Name: +[A-Z]", "its name"), ("Build Number: +[0-9]", "its build")),
         Alive(),
-        severity=Severity.BLOCKER,
     ),
     say.scenario(
         "help",
@@ -49,7 +47,6 @@ SCENARIOS = (
         _ask("t", _PROCESS),
         _ask("f", ("Thread information is now", "what is listed of threads")),
         Alive(),
-        modules=say.KNOBS,  # the process is the SAC guest's
     ),
     say.scenario(
         "kill",
@@ -60,7 +57,6 @@ SCENARIOS = (
         _ask("k 1592", ("successfully terminated the process", "its end")),
         _ask("k 1592", ("SAC failed to terminate the process", "that it is gone")),
         Alive(),
-        modules=say.KNOBS,
     ),
     say.scenario(
         "time",
@@ -79,7 +75,6 @@ SCENARIOS = (
         _ask("i", (r"Net: 11, Ip=10\.9\.8\.7  Subnet=255\.255\.0\.0", "the new address")),
         _ask("i 11 10.9.8.700 255.255.0.0 10.9.0.1", ("The specified IP address is invalid", "the refusal")),
         Alive(),
-        modules=say.KNOBS,
     ),
     say.scenario(
         "channels",
@@ -108,7 +103,6 @@ SCENARIOS = (
         Run(command="echo a word that has llamas", shows=say.line("a word that has llamas", "it whole")),
         Run(command="nonsense", status=9009),
         Alive(),
-        severity=Severity.CRITICAL,
     ),
     say.scenario(
         "powershell",
@@ -118,7 +112,6 @@ SCENARIOS = (
             shows=say.line("it works", "what the script wrote"),
         ),
         Alive(),
-        modules=frozenset({"has_powershell"}),
     ),
     say.scenario(
         "login-refused",
@@ -133,7 +126,6 @@ SCENARIOS = (
         _SHELL,
         Run(command="ver"),
         Alive(),
-        severity=Severity.CRITICAL,
     ),
     say.scenario("late", _SHELL, Rejoin(), Alive()),
     say.scenario(

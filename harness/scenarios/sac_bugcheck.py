@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from emulator.sac.knobs import DumpKind, Hang, SacKnobs
-from harness.scenario.scenario import Scenario, Severity
 from harness.scenario.stages import Stage
 from harness.scenario.steps import (
     Alive,
@@ -22,20 +21,14 @@ from harness.scenario.stimulus import Button, Nmi, Press
 from harness.scenarios import sac_phrases as say
 from harness.scenarios.phrases import RESET, RESET_BUTTON, RESTARTS
 
-_DEFAULT = SacKnobs()
 _UP: tuple[Step, ...] = (Reach(stage=Stage.CMD), Alive())
 _CRASHDUMP = Expect(effects=(*say.bugcheck("0xE2"), RESTARTS), allows=say.CRASHES | RESET)
 _LOGGED = say.line("rebooted from a bugcheck", "event 1001")
 _RESTART = (Keys(keys="restart\r", says="restart and Enter"), Expect(effects=(RESTARTS,), allows=RESET))
 
 
-def _crash(name: str, *steps: Step, knobs: SacKnobs = _DEFAULT, tags: str = "panic") -> Scenario:
-    severity = Severity.CRITICAL if "dump" in name else Severity.NORMAL
-    return say.scenario(name, *steps, severity=severity, tag=tags, modules=say.KNOBS, knobs=knobs)
-
-
 SCENARIOS = (
-    _crash(
+    say.scenario(
         "dump-nmi",
         *say.PROMPT,
         CheckDump(code=None),
@@ -46,7 +39,7 @@ SCENARIOS = (
         Run(command="wevtutil qe System", shows=_LOGGED),
         Alive(),
     ),
-    _crash(
+    say.scenario(
         "dump-crashdump",
         *say.PROMPT,
         Send(line="crashdump"),
@@ -55,7 +48,7 @@ SCENARIOS = (
         CheckDump(code=0xE2),
         Alive(),
     ),
-    _crash(
+    say.scenario(
         "crashdump-off",
         *say.PROMPT,
         Ask(command="crashdump", shows=(say.line("SAC failed to crashdump", "that it failed"),)),
@@ -63,7 +56,7 @@ SCENARIOS = (
         Alive(),
         knobs=SacKnobs(crash_dump=DumpKind.NONE),
     ),
-    _crash(
+    say.scenario(
         "crash-waits",
         *say.PROMPT,
         say.NMI_STAYS,
@@ -75,7 +68,7 @@ SCENARIOS = (
         *_UP,
         knobs=SacKnobs(autoreboot=False),
     ),
-    _crash(
+    say.scenario(
         "crash-module",
         *say.PROMPT,
         Inject(
@@ -86,15 +79,14 @@ SCENARIOS = (
         *_UP,
         knobs=SacKnobs(module="myfault.sys"),
     ),
-    _crash(
+    say.scenario(
         "nmi-ignored",
         *say.PROMPT,
         Inject(stimulus=Nmi(), outcome=Outcome.NO_EFFECT, unless=(say.bugcheck("0x80")[0],)),
         Alive(),
         knobs=SacKnobs(hang=Hang.NMI_IGNORED),
-        tags="nmi",
     ),
-    _crash(
+    say.scenario(
         "dump-stuck",
         *say.PROMPT,
         Inject(
@@ -106,7 +98,7 @@ SCENARIOS = (
         *_UP,
         knobs=SacKnobs(hang=Hang.STUCK_DUMP),
     ),
-    _crash(
+    say.scenario(
         "power-button-ignored",
         *say.PROMPT,
         Inject(
@@ -115,28 +107,24 @@ SCENARIOS = (
         Alive(),
         say.CUT,
         knobs=SacKnobs(hang=Hang.POWER_BUTTON_IGNORED),
-        tags="power",
     ),
-    _crash(
+    say.scenario(
         "boot-loop",
         *(Expect(effects=(say.SAC_STARTS, RESTARTS), allows=RESET) for _ in range(3)),
         Reach(stage=Stage.KERNEL),
         say.CUT,
         knobs=SacKnobs(hang=Hang.BOOT_LOOP),
-        tags="reset",
     ),
-    _crash(
+    say.scenario(
         "recovery",
         Expect(effects=(say.line("It looks like Windows didn't load correctly", "the recovery menu"),)),
         say.CUT,
         knobs=SacKnobs(hang=Hang.RECOVERY),
-        tags="boot",
     ),
-    _crash(
+    say.scenario(
         "ems-off",
         Expect(effects=(say.line("Azure VM Health Report - End", "the health report"),)),
         say.CUT,
         knobs=SacKnobs(hang=Hang.EMS_OFF),
-        tags="boot",
     ),
 )

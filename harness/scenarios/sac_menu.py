@@ -18,7 +18,7 @@ _UP: tuple[Step, ...] = (Reach(stage=Stage.CMD), Alive())
 
 
 def _menu(name: str, *steps: Step, knobs: SacKnobs = _WAITS) -> Scenario:
-    return say.scenario(f"menu-{name}", *steps, tag="boot", knobs=knobs)
+    return say.scenario(f"menu-{name}", *steps, knobs=knobs)
 
 
 def _left(seconds: int) -> Shows:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from emulator.sac.knobs import SacKnobs
 from harness.scenario.kind import GuestKind
-from harness.scenario.scenario import Scenario, Severity
+from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Expect, Inject, Reach, Shows, Step, View
 from harness.scenario.stimulus import Button, Nmi, Press
 from harness.scenarios.phrases import LINE_END, OFF, RESET, RESTARTS, SHUTS_DOWN, SWITCHES_OFF
-from harness.scenarios.words import words_of
+from harness.scenarios.words import told
 
 _DEFAULT = SacKnobs()
 KNOBS = frozenset({"has_knobs"})
@@ -22,32 +22,9 @@ CRASHES = frozenset({"bugcheck", "sac-crash-prompt"})
 ENTER, ESCAPE, UP, DOWN, F8 = "\r", "\x1b", "\x1b[A", "\x1b[B", "\x1b8"
 
 
-def scenario(
-    name: str,
-    *steps: Step,
-    words: tuple[str, str] | None = None,
-    severity: Severity = Severity.NORMAL,
-    tag: str = "sac",
-    modules: frozenset[str] = frozenset(),
-    knobs: SacKnobs = _DEFAULT,
-) -> Scenario:
-    """Return a scenario for a SAC guest; its name gets "sac-" in front.
-
-    Title and description are the `words`, or else those of words.toml. A guest with other knobs than usual
-    needs `KNOBS`.
-    """
-    title, description = words or words_of(f"sac-{name}")
-    return Scenario(
-        name=f"sac-{name}",
-        title=title,
-        description=description,
-        steps=steps,
-        severity=severity,
-        tags=frozenset({"sac", tag}),
-        modules=modules if knobs == _DEFAULT else KNOBS,
-        guest=GuestKind.SAC,
-        knobs=knobs,
-    )
+def scenario(name: str, *steps: Step, knobs: SacKnobs = _DEFAULT) -> Scenario:
+    """Return a scenario for a SAC guest; its name gets "sac-" in front. One with `knobs` needs `KNOBS`."""
+    return told(f"sac-{name}", *steps, guest=GuestKind.SAC, knobs=knobs)
 
 
 def line(text: str, says: str) -> Shows:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from emulator.sac.knobs import SacKnobs
-from harness.scenario.scenario import Scenario, Severity
+from harness.scenario.kind import GuestKind
+from harness.scenario.scenario import Fields, Scenario, Severity, scenario
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Alive, Expect, Inject, Keys, Outcome, Reach, Send, Step
 from harness.scenario.stimulus import Button, Nmi, Press
@@ -109,27 +110,35 @@ def _scenario(stimulus: str, name: str) -> Scenario:
     state = _STATES[name]
     what = f"Does this to a guest that is {state.words}: {title.lower()}. What must follow: {meaning}. Only "
     why = "the console shows what happens, and must tell this outcome from every other."
-    return say.scenario(
-        f"{stimulus}-{name}",
-        *state.steps,
-        *steps(state),
-        words=(f"{title} {state.words} of a SAC guest", what + why),
-        severity=Severity.CRITICAL if name == "prompt" else Severity.NORMAL,
-        tag=stimulus.partition("-")[0],
-        knobs=state.knobs,
+    return scenario(
+        f"sac-{stimulus}-{name}",
+        f"{title} {state.words} of a SAC guest",
+        what + why,
+        *(*state.steps, *steps(state)),
+        **_fields(state, stimulus.partition("-")[0], is_critical=name == "prompt"),
     )
+
+
+def _fields(state: _State, tag: str, *, is_critical: bool = False) -> Fields:
+    return {
+        "severity": Severity.CRITICAL if is_critical else Severity.NORMAL,
+        "tags": frozenset({"sac", tag}),
+        "guest": GuestKind.SAC,
+        "modules": frozenset() if state.knobs == SacKnobs() else say.KNOBS,
+        "knobs": state.knobs,
+    }
 
 
 def _command(command: str, name: str, *, effects: Step, after: tuple[Step, ...]) -> Scenario:
     state = _STATES[name]
     what = f"Types `{command}` {state.words}. The guest must say what it is about to do, do it, and, "
     why = "where it restarts, answer again: this is how an operator restarts or stops a Windows guest."
-    return say.scenario(
-        f"{command.partition(' ')[0]}-{name}",
+    return scenario(
+        f"sac-{command.partition(' ')[0]}-{name}",
+        f"`{command}` typed {state.words}",
+        what + why,
         *(*state.steps, Send(line=command), effects, *after),
-        words=(f"`{command}` typed {state.words}", what + why),
-        tag="power",
-        knobs=state.knobs,
+        **_fields(state, "power"),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.scenario.scenario import Scenario, Severity
+from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
 from harness.scenario.steps import REACTION_S, Alive, Expect, Inject, Reach, Run, Shows, Step
 from harness.scenarios import phrases
@@ -22,12 +22,7 @@ _LOGIN: tuple[Step, ...] = (
 
 
 def _request(
-    key: str,
-    word: str,
-    *effects: Shows,
-    severity: Severity = Severity.NORMAL,
-    allows: frozenset[str] = frozenset(),
-    after: tuple[Step, ...] = (),
+    key: str, word: str, *effects: Shows, allows: frozenset[str] = frozenset(), after: tuple[Step, ...] = ()
 ) -> Scenario:
     """Return the scenario sysrq-`word`: BREAK and `key` show `effects`, and the guest goes on."""
     return told(
@@ -36,9 +31,6 @@ def _request(
         phrases.request(key, *effects, allows=allows),
         *after,
         Alive(),
-        severity=severity,
-        tags=frozenset({"sysrq", "login"} if after else {"sysrq"}),
-        kernel_args=(phrases.FREE_SYSRQ,),
     )
 
 
@@ -56,45 +48,34 @@ _LOGLEVEL = told(
         shows=Shows(pattern=r"^0\t[0-9]+\t[0-9]+\t[0-9]+\r?\n", says="the kernel keeps level 0"),
     ),
     Alive(),
-    tags=frozenset({"sysrq"}),
-    kernel_args=(phrases.FREE_SYSRQ,),
 )
 
 
 SCENARIOS = (
-    _request("h", "help", phrases.SYSRQ_HELP, severity=Severity.CRITICAL),
-    _request("d", "unassigned", phrases.SYSRQ_HELP, severity=Severity.MINOR),
+    _request("h", "help", phrases.SYSRQ_HELP),
+    _request("d", "unassigned", phrases.SYSRQ_HELP),
     _request(
         "m",
         "memory",
         _says("Show Memory"),
         phrases.line("Mem-Info:", "the report begins"),
         phrases.line("[0-9]+ pages RAM", "the report ends"),
-        severity=Severity.CRITICAL,
     ),
     _request(
         "t",
         "tasks",
         _says("Show State"),
-        phrases.line("task:init ", "the list begins with init"),
+        phrases.line("task:(?:init|systemd) ", "the list begins with init"),
         phrases.line("Showing busy workqueues and worker pools:", "the list ends"),
-        severity=Severity.CRITICAL,
     ),
     _request("w", "blocked", _says("Show Blocked State")),
-    _request(
-        "p",
-        "registers",
-        _says("Show Regs"),
-        phrases.line("RIP: 0010:", "the place in the kernel"),
-        phrases.line("RSP: 0018:", "the stack"),
-        phrases.line("CR2: ", "the control registers"),
-    ),
+    _request("p", "registers", _says("Show Regs"), *phrases.register_dump()),
     _request(
         "l",
         "backtrace",
         _says("Show backtrace of all active CPUs"),
-        phrases.line("NMI backtrace for cpu [0-9]+", "a processor reports"),
-        phrases.line("Call Trace:", "its stack"),
+        phrases.line(phrases.CPU_REPORT + "[0-9]+", "a processor reports"),
+        phrases.line("Call [Tt]race:", "its stack"),
     ),
     _request("n", "nice", _says("Nice All RT Tasks")),
     _request(
@@ -113,13 +94,12 @@ SCENARIOS = (
         phrases.line("Dumping ftrace buffer:", "the dump begins"),
         phrases.line(r"\(ftrace buffer empty\)", "the buffer is empty"),
     ),
-    _request("s", "sync", _says("Emergency Sync"), phrases.SYNCED, severity=Severity.CRITICAL),
+    _request("s", "sync", _says("Emergency Sync"), phrases.SYNCED),
     _request(
         "u",
         "remount",
         _says("Emergency Remount R/O"),
         phrases.line("Emergency Remount complete", "all is read-only"),
-        severity=Severity.CRITICAL,
     ),
     _request(
         "j",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from emulator.machine.control import Capability
-from harness.scenario.scenario import Severity
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Alive, Expect, Inject, Outcome, Reach, Run, Send, Shows, View
 from harness.scenario.stimulus import Button, Press, SysRq, Via
@@ -11,7 +9,6 @@ from harness.scenarios import phrases
 from harness.scenarios.phrases import ATTEMPTS
 from harness.scenarios.words import told
 
-_SYSRQ = frozenset({"sysrq"})
 _TRIGGERED = phrases.line("sysrq: Trigger a crash", "the kernel crashes itself")
 _CRASH = (_TRIGGERED, *phrases.CRASH)
 _CRASHES = phrases.request("c", *_CRASH, allows=phrases.PANIC)
@@ -24,37 +21,16 @@ _MEMORY = (
     phrases.line("[0-9]+ pages RAM", "the report is printed"),
 )
 _MEMORY_SHOWN = Shows(pattern=r"Mem-Info:", says="the memory report is printed")
-_TYPED = Shows(pattern=r"hc: not found\r?\n", says="the keys arrived as if typed", view=View.USER)
+_TYPED = Shows(
+    pattern=r"hc: (?:command )?not found\r?\n", says="the keys arrived as if typed", view=View.USER
+)
 """With kernel.sysrq=0 the kernel passes the key to the terminal (serial_core.h, uart_handle_sysrq_char)."""
 _DISABLED = phrases.line(r"sysrq: This sysrq operation is disabled\.", "the kernel refuses")
 
 SCENARIOS = (
-    told(
-        "sysrq-crash",
-        Reach(stage=Stage.SHELL),
-        _CRASHES,
-        severity=Severity.CRITICAL,
-        tags=_SYSRQ | {"panic"},
-        kernel_args=(phrases.FREE_SYSRQ, phrases.HALT_ON_PANIC),
-    ),
-    told(
-        "sysrq-crash-reset",
-        Reach(stage=Stage.SHELL),
-        _CRASHES,
-        phrases.RESET_BUTTON,
-        *phrases.UP,
-        tags=_SYSRQ | {"panic", "reset"},
-        kernel_args=(phrases.FREE_SYSRQ, phrases.HALT_ON_PANIC),
-    ),
-    told(
-        "sysrq-reboot",
-        Reach(stage=Stage.SHELL),
-        _REBOOTS,
-        *phrases.UP,
-        severity=Severity.CRITICAL,
-        tags=_SYSRQ | {"reset"},
-        kernel_args=(phrases.FREE_SYSRQ,),
-    ),
+    told("sysrq-crash", Reach(stage=Stage.SHELL), _CRASHES),
+    told("sysrq-crash-reset", Reach(stage=Stage.SHELL), _CRASHES, phrases.RESET_BUTTON, *phrases.UP),
+    told("sysrq-reboot", Reach(stage=Stage.SHELL), _REBOOTS, *phrases.UP),
     told(
         "sysrq-poweroff",
         Reach(stage=Stage.SHELL),
@@ -67,9 +43,6 @@ SCENARIOS = (
         ),
         Inject(stimulus=Press(button=Button.POWER_ON), effects=(phrases.KERNEL_STARTS,), within_s=90.0),
         *phrases.UP,
-        tags=_SYSRQ | {"power"},
-        kernel_args=(phrases.FREE_SYSRQ,),
-        requires=frozenset({Capability.SOFT_OFF}),
     ),
     told(
         "sysrq-reisub",
@@ -86,39 +59,29 @@ SCENARIOS = (
         ),
         _REBOOTS,
         *phrases.UP,
-        severity=Severity.CRITICAL,
-        tags=_SYSRQ | {"reset"},
-        kernel_args=(phrases.FREE_SYSRQ,),
     ),
     told(
         "sysrq-proc-crash",
         Reach(stage=Stage.SHELL),
         Inject(stimulus=SysRq(key="c", via=Via.PROC), effects=_CRASH, allows=phrases.PANIC),
-        tags=_SYSRQ | {"panic"},
-        kernel_args=(phrases.HALT_ON_PANIC,),
     ),
     told(
         "sysrq-keyboard",
         Reach(stage=Stage.SHELL),
         Inject(stimulus=SysRq(key="h", via=Via.KEYBOARD), effects=(phrases.SYSRQ_HELP,), attempts=ATTEMPTS),
         Alive(),
-        tags=_SYSRQ | {"keyboard"},
-        kernel_args=(phrases.FREE_SYSRQ,),
     ),
     told(
         "sysrq-keyboard-sync",
         Reach(stage=Stage.SHELL),
         Inject(stimulus=SysRq(key="s", via=Via.KEYBOARD), effects=(phrases.SYNCED,), attempts=ATTEMPTS),
         Alive(),
-        tags=_SYSRQ | {"keyboard"},
-        kernel_args=(phrases.FREE_SYSRQ,),
     ),
     told(
         "sysrq-proc",
         Reach(stage=Stage.SHELL),
         Inject(stimulus=SysRq(key="m", via=Via.PROC), effects=_MEMORY),
         Alive(),
-        tags=_SYSRQ,
     ),
     told(
         "sysrq-masked-all",
@@ -134,9 +97,6 @@ SCENARIOS = (
         Alive(),
         Inject(stimulus=SysRq(key="h", via=Via.PROC), effects=(phrases.SYSRQ_HELP,)),
         Alive(),
-        severity=Severity.CRITICAL,
-        tags=_SYSRQ | {"masked"},
-        kernel_args=("sysctl.kernel.sysrq=0",),
     ),
     told(
         "sysrq-masked-176",
@@ -146,9 +106,6 @@ SCENARIOS = (
         Alive(),
         phrases.request("s", phrases.SYNCED),
         Alive(),
-        severity=Severity.CRITICAL,
-        tags=_SYSRQ | {"masked"},
-        kernel_args=("sysctl.kernel.sysrq=176",),
     ),
     told(
         "sysrq-masked-runtime",
@@ -160,7 +117,5 @@ SCENARIOS = (
         Run(command="sysctl -w kernel.sysrq=1"),
         phrases.SHOW_HELP,
         Alive(),
-        tags=_SYSRQ | {"masked"},
-        kernel_args=(phrases.FREE_SYSRQ,),
     ),
 )

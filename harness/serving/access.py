@@ -43,9 +43,7 @@ def access_to(
     """Return how to use a service at `endpoint` with these records.
 
     `identity_header` is the secret that clients of its managed identities send, if it is known in advance.
-
-    Raises:
-        SpecError: there is no subscription.
+    Raises SpecError if there is no subscription.
     """
     known = list(records)
     first = next((one for one in known if isinstance(one, Subscription)), None)

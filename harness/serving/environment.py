@@ -7,7 +7,7 @@ JavaScript, Go and Terraform, is a comment there. Which variable each client rea
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from emulator import places
@@ -17,7 +17,9 @@ from emulator.cloud.config_records import build_records
 from emulator.cloud.records import PowerState, Record, ScaleSet, VirtualMachine
 from emulator.cloud.settings import CloudKind, Era, Settings
 from emulator.errors import SpecError
-from emulator.images.catalog import load_catalog
+from emulator.guest_images.own import linux_names, own_tables
+from emulator.guest_text.printable import visible
+from emulator.program import called
 from emulator.service.https.server import endpoint_of
 from emulator.service.https.tls import open_authority
 from emulator.values import read_toml
@@ -44,7 +46,7 @@ def render_environment(
     variables = _variables(access, name, client) | files
     lines = [
         "# ttylab: a local cloud with serial consoles. For development only.",
-        '# For this shell:  eval "$(ttylab serve --print-env)"',
+        f'# For this shell:  eval "$({called("serve", "--print-env")})"',
         f'# To undo that:    eval "${UNDO}"',
         *_kept(variables, before or {}),
         *(f"export {key}={shlex.quote(value)}" for key, value in variables.items()),
@@ -124,8 +126,14 @@ def _az(access: ServiceAccess, client: Mapping[str, str]) -> Iterator[str]:
 SHOWN_MAX = 12
 
 
-def render_banner(access: ServiceAccess, records: Iterable[Record], settings: Settings) -> str:
-    """Return the banner: where the service is, who can sign in, its VMs, and what to do next."""
+def render_banner(
+    access: ServiceAccess, records: Iterable[Record], settings: Settings, *, options: Sequence[str] = ()
+) -> str:
+    """Return the banner: where the service is, who can sign in, its VMs, and what to do next.
+
+    The `options` are those with which `--print-env` finds this service.
+    """
+    environment = called("serve", *options, "--print-env")
     known = list(records)
     machines = [one for one in known if isinstance(one, VirtualMachine) and one.scale_set is None]
     lines = [
@@ -138,8 +146,8 @@ def render_banner(access: ServiceAccess, records: Iterable[Record], settings: Se
         "  VMs           " + _listed([_shown_vm(vm) for vm in machines]),
         *(f"  scale set     {_shown_scale_set(one, known)}" for one in known if isinstance(one, ScaleSet)),
         "Next, in another terminal:",
-        '  eval "$(ttylab serve --print-env)"   and then: ttylab console linux1',
-        "  ttylab serve --print-env             lines for az, Python, JavaScript, Go, Terraform",
+        f'  eval "$({environment})"   and then: {called("console", "linux1")}',
+        f"  {environment}             lines for az, Python, JavaScript, Go, Terraform",
         "Ctrl-C ends it and its guests.",
     ]
     return "\n".join(lines) + "\n"
@@ -167,6 +175,8 @@ def _shown_settings(settings: Settings) -> list[str]:
 
 def _shown_vm(vm: VirtualMachine) -> str:
     remarks = []
+    if table := own_tables().get(vm.guest.image):
+        remarks.append(f"boots {visible(str(table.kernel or table.disk))}")
     if vm.guest.stands_in_for is not None:
         who = "the SAC guest" if vm.guest.is_sac else "a Linux guest"
         remarks.append(f"{who} stands in for {vm.guest.stands_in_for}")
@@ -202,8 +212,7 @@ def describe_access(
     if port == 0:
         raise SpecError("--print-env needs the port that the service will have; give --port")
     authority = open_authority(state / "ca" if state is not None else places.authority())
-    images = frozenset(load_catalog().entries)
-    records = build_records(tables, now=utc_now(), known_images=images, origin=origin)
+    records = build_records(tables, now=utc_now(), known_images=linux_names(), origin=origin)
     return access_to(
         records,
         endpoint=endpoint_of(host, port),

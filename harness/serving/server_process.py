@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import resource
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,11 +17,12 @@ from pathlib import Path
 import uvloop
 
 from emulator.files import write_whole
+from emulator.program import called
 from emulator.service.running_service import RunningService, ServiceOptions, open_service
+from harness.run.interrupts import ENDINGS
 from harness.scenario.exit_codes import EXIT_INTERRUPTED
 from harness.serving.access import ServiceAccess, access_to
 
-_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOG = logging.getLogger(__name__)
 
 
@@ -39,8 +39,22 @@ def serve_until_signal(
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # 1024 would be fewer than may connect
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        with _signals_to(stop):
+            async with open_service(options) as running:
+                access = access_of(running)
+                with _ready_file(ready_file, access):
+                    announce(access, running)
+                    health = asyncio.create_task(_log_health(running))
+                    await stop.wait()
+                    health.cancel()
+                    await asyncio.gather(health, return_exceptions=True)
+                _LOG.info("ending; Ctrl-C again ends at once")
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(options, ready_file=ready_file, announce=announce))
+        runner.run(serve())
 
 
 def access_of(running: RunningService) -> ServiceAccess:
@@ -54,42 +68,23 @@ def access_of(running: RunningService) -> ServiceAccess:
     )
 
 
-async def _serve(
-    options: ServiceOptions,
-    *,
-    ready_file: Path | None,
-    announce: Callable[[ServiceAccess, RunningService], None],
-) -> None:
-    stop = asyncio.Event()
-    with _signals_to(stop):
-        async with open_service(options) as running:
-            access = access_of(running)
-            with _ready_file(ready_file, access):
-                announce(access, running)
-                health = asyncio.create_task(_log_health(running))
-                await stop.wait()
-                health.cancel()
-                await asyncio.gather(health, return_exceptions=True)
-            _LOG.info("ending; Ctrl-C again ends at once")
-
-
 @contextmanager
 def _signals_to(stop: asyncio.Event) -> Iterator[None]:
     loop = asyncio.get_running_loop()
 
     def receive() -> None:
         if stop.is_set():
-            sys.stderr.write("ttylab: ended at once; `ttylab gc` removes what is left\n")
+            sys.stderr.write(f"ttylab: ended at once; `{called('gc')}` removes what is left\n")
             sys.stderr.flush()
             os._exit(EXIT_INTERRUPTED)
         stop.set()
 
-    for number in _ENDS:
+    for number in ENDINGS:
         loop.add_signal_handler(number, receive)
     try:
         yield
     finally:
-        for number in _ENDS:
+        for number in ENDINGS:
             loop.remove_signal_handler(number)
 
 

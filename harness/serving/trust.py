@@ -26,10 +26,8 @@ def write_bundles(authority: Path, environment: Mapping[str, str]) -> dict[str, 
     """Write what clients are to trust beside `authority`; return the file for each variable.
 
     A variable that is set already keeps what it names: a company's certificates, for one. Otherwise the file
-    has the certificates of this machine, or certifi's where it has none.
-
-    Raises:
-        FileError: a file can't be written.
+    has the certificates of this machine, or certifi's where it has none. Raises FileError if a file can't be
+    written.
     """
     files = {}
     for name in (*REPLACING, ADDING):

@@ -87,6 +87,7 @@ def _frames(lines: list[bytes]) -> Iterator[bytes]:
 
 LONGEST_REPORT_LINES = 400
 LONGEST_TITLE = 120  # characters
+LONGEST_OPENING = 1024  # bytes before a trigger in which its report may begin
 
 _REPORT_END = re.compile(rb"^---\[ end (?:trace|Kernel panic)")
 _NUMBERS = (
@@ -95,25 +96,58 @@ _NUMBERS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Report:
-    """A trigger and the bytes that follow it.
+    """A trigger and the bytes that follow it, being collected or complete.
 
     Attributes:
         rule: the rule that fired.
         start: raw offset of the first byte of `data`.
         trigger: raw offset of the line that fired.
-        data: from `start` to the latest possible end of the report.
-        complete: whether no more bytes will come; before that, a title may lack its function.
         causes: rules that have fired in this boot before.
+        context: who printed the trigger.
+        data: from `start` on, as far as it has come.
+        limit: raw offset of its latest possible end.
+        closed: whether that is fixed by what follows.
+        complete: whether no more bytes will come; before that, a title may lack its function.
+        final: its finding, once that can't change any more.
     """
 
     rule: Rule
     start: int
     trigger: int
-    data: bytes
-    complete: bool
     causes: frozenset[str]
+    context: bytes
+    data: bytearray
+    limit: int
+    closed: bool = False
+    complete: bool = False
+    final: Finding | None = None
+
+    def take(self, data: bytes, *, offset: int) -> None:
+        """Take the part of `data` (complete lines, at raw `offset`) that continues the report."""
+        if self.complete:
+            return
+        begin = self.start + len(self.data) - offset
+        self.data += data[begin : max(begin, self.limit - offset)]
+        # Until it is closed, a later trigger may still end it, as its own report may begin a little earlier.
+        reach = self.limit if self.closed else self.limit + LONGEST_OPENING
+        self.complete = offset + len(data) >= reach
+
+    def close_at(self, offset: int) -> None:
+        """Exclude everything from raw `offset` on from the report."""
+        self.limit, self.closed = min(self.limit, offset), True
+        del self.data[max(0, self.limit - self.start) :]
+
+    def finding(self, rules: RuleSet) -> Finding:
+        """Return what is known about it now; once the report is complete, that is computed only once."""
+        if self.final is not None:
+            return self.final
+        finding = classify(self, rules)
+        if self.complete:
+            self.final = finding
+            self.data.clear()
+        return finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +164,10 @@ def classify(report: Report, rules: RuleSet) -> Finding:
     lines = report_lines(report)
     text = b"\n".join(line.text for line in lines)
     form, match = _first_form(report.rule, text)
+    plain = form is not None and not form.needs_trace and not has_trace(text)
+    if plain and match is not None and not _REPORT_END.match(lines[-1].text):
+        matched = text[: match.end()].rstrip(b"\n").count(b"\n") + 1
+        lines = lines[: max(matched, sum(line.start <= report.trigger for line in lines))]  # no more is of it
     name = _name(report, rules, text=text, form=form, match=match)
     is_consequence = form is not None and not form.consequence_of.isdisjoint(report.causes)
     fatal = report.rule.fatal if form is None or form.fatal is None else form.fatal
@@ -152,7 +190,7 @@ def report_lines(report: Report) -> list[Line]:
     context = b""
     chosen: list[Line] = []
     longest = LONGEST_REPORT_LINES if report.rule.form else 1
-    for line in split_lines(report.data, offset=report.start):
+    for line in split_lines(bytes(report.data), offset=report.start):
         if line.start <= report.trigger <= line.end:
             context = line.context
         elif line.start > report.trigger and line.context != context:

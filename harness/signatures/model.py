@@ -3,61 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Literal, TypeAlias
 
+Kind: TypeAlias = Literal[
+    "ATOMIC_SLEEP", "BUG", "DoS", "HANG", "KASAN-INVALID-FREE", "KASAN-NULL-POINTER-DEREFERENCE-READ",
+    "KASAN-NULL-POINTER-DEREFERENCE-WRITE", "KASAN-READ", "KASAN-UNKNOWN", "KASAN-USE-AFTER-FREE-READ",
+    "KASAN-USE-AFTER-FREE-WRITE", "KASAN-WRITE", "KCSAN-ASSERT", "KCSAN-DATARACE", "KCSAN-UNKNOWN",
+    "KFENCE-INVALID-FREE", "KFENCE-MEMORY-CORRUPTION", "KFENCE-READ", "KFENCE-UNKNOWN",
+    "KFENCE-USE-AFTER-FREE-READ", "KFENCE-USE-AFTER-FREE-WRITE", "KFENCE-WRITE", "KMSAN-INFO-LEAK",
+    "KMSAN-UNINIT-VALUE", "KMSAN-UNKNOWN", "KMSAN-USE-AFTER-FREE-READ", "LEAK", "LOCKDEP",
+    "MEMORY_SAFETY_BUG", "NULL-POINTER-DEREFERENCE", "REBOOT", "REFCOUNT_WARNING", "UBSAN", "UNKNOWN",
+    "WARNING",
+    # not in the corpus, which leaves UNKNOWN out too:
+    "BOOTLOADER_PROMPT", "BUGCHECK", "EMERGENCY_SHELL", "FIRMWARE", "HALTED", "HYPERVISOR",
+    "INITRAMFS_SHELL", "NMI_UNKNOWN", "OOM",
+]  # fmt: skip
+"""What went wrong, as syzkaller's corpus names it in its `TYPE:` headers.
 
-class Kind(StrEnum):
-    """What went wrong, as syzkaller's corpus names it in its `TYPE:` headers.
-
-    What syzkaller does not know (loaders, rescue shells, Windows) has names of our own, after those of the
-    corpus. A finding's rule id makes finer distinctions, such as soft lockup and RCU stall (both `HANG`).
-    """
-
-    ATOMIC_SLEEP = "ATOMIC_SLEEP"
-    BUG = "BUG"
-    DOS = "DoS"
-    HANG = "HANG"
-    KASAN_INVALID_FREE = "KASAN-INVALID-FREE"
-    KASAN_NULL_READ = "KASAN-NULL-POINTER-DEREFERENCE-READ"
-    KASAN_NULL_WRITE = "KASAN-NULL-POINTER-DEREFERENCE-WRITE"
-    KASAN_READ = "KASAN-READ"
-    KASAN_UNKNOWN = "KASAN-UNKNOWN"
-    KASAN_USE_AFTER_FREE_READ = "KASAN-USE-AFTER-FREE-READ"
-    KASAN_USE_AFTER_FREE_WRITE = "KASAN-USE-AFTER-FREE-WRITE"
-    KASAN_WRITE = "KASAN-WRITE"
-    KCSAN_ASSERT = "KCSAN-ASSERT"
-    KCSAN_DATA_RACE = "KCSAN-DATARACE"
-    KCSAN_UNKNOWN = "KCSAN-UNKNOWN"
-    KFENCE_INVALID_FREE = "KFENCE-INVALID-FREE"
-    KFENCE_MEMORY_CORRUPTION = "KFENCE-MEMORY-CORRUPTION"
-    KFENCE_READ = "KFENCE-READ"
-    KFENCE_UNKNOWN = "KFENCE-UNKNOWN"
-    KFENCE_USE_AFTER_FREE_READ = "KFENCE-USE-AFTER-FREE-READ"
-    KFENCE_USE_AFTER_FREE_WRITE = "KFENCE-USE-AFTER-FREE-WRITE"
-    KFENCE_WRITE = "KFENCE-WRITE"
-    KMSAN_INFO_LEAK = "KMSAN-INFO-LEAK"
-    KMSAN_UNINIT_VALUE = "KMSAN-UNINIT-VALUE"
-    KMSAN_UNKNOWN = "KMSAN-UNKNOWN"
-    KMSAN_USE_AFTER_FREE = "KMSAN-USE-AFTER-FREE-READ"
-    LEAK = "LEAK"
-    LOCKDEP = "LOCKDEP"
-    MEMORY_SAFETY_BUG = "MEMORY_SAFETY_BUG"
-    NULL_POINTER_DEREFERENCE = "NULL-POINTER-DEREFERENCE"
-    REBOOT = "REBOOT"
-    REFCOUNT_WARNING = "REFCOUNT_WARNING"
-    UBSAN = "UBSAN"
-    UNKNOWN = "UNKNOWN"  # the corpus leaves the header out
-    WARNING = "WARNING"
-    # Not in the corpus:
-    BOOTLOADER_PROMPT = "BOOTLOADER_PROMPT"
-    BUGCHECK = "BUGCHECK"
-    EMERGENCY_SHELL = "EMERGENCY_SHELL"
-    FIRMWARE = "FIRMWARE"
-    HALTED = "HALTED"
-    HYPERVISOR = "HYPERVISOR"
-    INITRAMFS_SHELL = "INITRAMFS_SHELL"
-    NMI_UNKNOWN = "NMI_UNKNOWN"
-    OOM = "OOM"
+What syzkaller does not know (loaders, rescue shells, Windows) has names of our own, after those of the
+corpus. A finding's rule id makes finer distinctions, such as soft lockup and RCU stall (both `HANG`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Protocol, TypeAlias
 
 import re2
@@ -14,6 +15,9 @@ from pydantic import Field, GetPydanticSchema
 from pydantic_core import core_schema
 
 from emulator.errors import SpecError
+from emulator.guest_text.printable import visible
+from emulator.lab_file.packages import brought
+from emulator.lab_file.read import current_lab
 from emulator.values import load_toml
 from harness.signatures.model import Kind
 
@@ -43,13 +47,6 @@ class Pattern(Protocol):
         """Return `text` with its matches replaced."""
 
 
-class PatternSet(Protocol):
-    """The part of a compiled RE2 set that is used here: many patterns in one pass."""
-
-    def Match(self, text: bytes) -> list[int] | None:  # noqa: N802 - the package's own name
-        """Return the numbers of the patterns that match."""
-
-
 def compile_pattern(pattern: str) -> Pattern:
     """Return `pattern` compiled by RE2 for bytes, linear in time on any guest text.
 
@@ -58,10 +55,14 @@ def compile_pattern(pattern: str) -> Pattern:
     """
     for name, meaning in _MACROS.items():
         pattern = pattern.replace(name, meaning)
+    if not pattern.isascii():
+        raise SpecError(rf"{pattern!r} is not ASCII; allowed: \xNN for any other byte")
     try:
         compiled: Pattern = re2.compile(pattern.encode("ascii"), _options())
     except re2.error as error:
-        raise SpecError(f"{pattern!r} is not an RE2 pattern: {error}") from error
+        (reason,) = error.args
+        said = reason.decode() if isinstance(reason, bytes) else reason
+        raise SpecError(f"{pattern!r} is not an RE2 pattern: {said}") from error
     return compiled
 
 
@@ -196,7 +197,7 @@ class RuleSet:
         suppress: what is known noise, and why.
         foreign: matches functions which show that a trace belongs to another report.
         renames: in the order of the files.
-        screen: finds which of `screened` may match somewhere in a text.
+        screen: many patterns in one pass of RE2; finds which of `screened` may match somewhere.
         screened: for each pattern of `screen`, a rule's id and a pattern that the rule needs.
     """
 
@@ -206,7 +207,7 @@ class RuleSet:
     suppress: tuple[Suppression, ...]
     foreign: Pattern
     renames: tuple[Rename, ...]
-    screen: PatternSet
+    screen: Any
     screened: tuple[tuple[str, bytes], ...]
 
     def screen_hits(self, data: bytes) -> frozenset[str]:
@@ -224,15 +225,54 @@ def shipped_rules() -> RuleSet:
     return load_rules(sorted(RULES_DIRECTORY.glob("*.toml")))
 
 
-def load_rules(paths: Iterable[Path]) -> RuleSet:
-    """Return the rules of `paths` as one set.
+def lab_rules() -> RuleSet:
+    """Return the shipped rules, those of installed packages and those of the lab.
+
+    Raises:
+        SpecError: lab.toml or a file of rules is wrong, as for `load_rules`.
+    """
+    return _rules_with(tuple(_brought_files()), current_lab().lab.signatures)
+
+
+def has_own_rules() -> bool:
+    """Tell whether packages or the lab bring rules of their own; raises SpecError as `lab_rules`."""
+    return bool(brought("ttylab.signatures") or current_lab().lab.signatures)
+
+
+def _brought_files() -> Iterator[tuple[Path, str]]:
+    """Yield the files of rules that packages bring, and who brings each; raises SpecError."""
+    for who, given in brought("ttylab.signatures"):
+        for path in [given] if isinstance(given, str | Path) or not isinstance(given, Iterable) else given:
+            if not isinstance(path, str | Path):
+                raise SpecError(f"{who}: {visible(repr(path))[:80]} is no path; allowed: files of rules")
+            yield Path(path), who
+
+
+@lru_cache(maxsize=4)
+def _rules_with(packages: tuple[tuple[Path, str], ...], own: tuple[Path, ...]) -> RuleSet:
+    if not packages and not own:
+        return shipped_rules()
+    brought_by = dict(packages)
+    return load_rules((*brought_by, *own, *sorted(RULES_DIRECTORY.glob("*.toml"))), brought_by=brought_by)
+
+
+def load_rules(paths: Iterable[Path], *, brought_by: Mapping[Path, str] = MappingProxyType({})) -> RuleSet:
+    """Return the rules of `paths` as one set; `brought_by` says which of them a package brings.
 
     Raises:
         SpecError: a file can't be read, a key or value is wrong, a pattern is not RE2, two rules have one id,
             or a rule names another rule or a frame that no file has.
     """
-    files = [load_toml(path, RuleFile) for path in paths]
+    named = [(brought_by.get(path, ""), path) for path in paths]
+    files = [_load(path, who) for who, path in named]
     rules = tuple(rule for file in files for rule in file.rule)
+    owners: dict[str, str] = {}
+    for (who, path), file in zip(named, files, strict=True):
+        for rule in file.rule:
+            if rule.id in owners:
+                both = f"{owners[rule.id]} and {who or path}"
+                raise SpecError(f"rule {rule.id!r} is there twice: in {visible(both)}")
+            owners[rule.id] = who or str(path)
     frames = {frame.id: frame for file in files for frame in file.frame}
     _check_names(rules, frames)
     needed = [
@@ -251,11 +291,16 @@ def load_rules(paths: Iterable[Path]) -> RuleSet:
     )
 
 
+def _load(path: Path, who: str) -> RuleFile:
+    try:
+        return load_toml(path, RuleFile)
+    except SpecError as error:
+        raise SpecError(f"{who}: {error}" if who else str(error)) from error
+
+
 def _check_names(rules: Sequence[Rule], frames: Mapping[str, Frame]) -> None:
     ids = [rule.id for rule in rules]
     for rule in rules:
-        if ids.count(rule.id) > 1:
-            raise SpecError(f"rule {rule.id!r} is there twice")
         unknown = rule.absorbs.difference(ids)
         if unknown:
             raise SpecError(f"rule {rule.id!r} absorbs {', '.join(sorted(unknown))}, which no file has")
@@ -288,10 +333,9 @@ def _loose(pattern: bytes) -> bytes:
     return _ANCHOR.sub(lambda part: b"" if part[0] in {b"^", b"$"} else part[0], pattern)
 
 
-def _screen(patterns: Iterable[bytes]) -> PatternSet:
+def _screen(patterns: Iterable[bytes]) -> Any:
     screen = re2.Set.SearchSet(_options())
     for pattern in patterns:
         screen.Add(pattern)
     screen.Compile()
-    compiled: PatternSet = screen
-    return compiled
+    return screen

@@ -3,70 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from emulator.errors import StateError
 from emulator.guest_text.escapes import seen
-from harness.signatures.classify import Report, classify
+from harness.signatures.classify import LONGEST_OPENING, Report
 from harness.signatures.lines import LONGEST_LINE, Line, decided, end_of_seen, is_quoted, split_lines
 from harness.signatures.model import Finding
-from harness.signatures.rules import Pattern, Rule, RuleSet, shipped_rules
+from harness.signatures.rules import Pattern, Rule, RuleSet, lab_rules
 
 LONGEST_REPORT = 64 << 10  # bytes that are kept of a report
-LONGEST_OPENING = 1024  # bytes before a trigger in which its report may begin
 ABSORB_REACH = 4096  # bytes after a trigger in which the same fault may fire further rules
 # In one boot, and as many fatal ones: a guest that warns for ever can't fill the memory, nor hide its end.
 MOST_FINDINGS = 500
 OPENING_LINES = 12  # lines before a trigger in which its report may begin
-
-
-@dataclass(slots=True, kw_only=True)
-class _Open:
-    """A report that is being collected or is complete."""
-
-    rule: Rule
-    start: int
-    trigger: int
-    causes: frozenset[str]  # rules that have fired in its boot before it
-    context: bytes
-    data: bytearray
-    limit: int  # raw offset of its latest possible end
-    closed: bool = False
-    complete: bool = False
-    final: Finding | None = None
-
-    def take(self, data: bytes, *, offset: int) -> None:
-        """Take the part of `data` (complete lines, at raw `offset`) that continues the report."""
-        if self.complete:
-            return
-        begin = self.start + len(self.data) - offset
-        self.data += data[begin : max(begin, self.limit - offset)]
-        # Until it is closed, a later trigger may still end it, as its own report may begin a little earlier.
-        reach = self.limit if self.closed else self.limit + LONGEST_OPENING
-        self.complete = offset + len(data) >= reach
-
-    def close_at(self, offset: int) -> None:
-        """Exclude everything from raw `offset` on from the report."""
-        self.limit, self.closed = min(self.limit, offset), True
-        del self.data[max(0, self.limit - self.start) :]
-
-    def finding(self, rules: RuleSet) -> Finding:
-        """Return what is known about it now; once the report is complete, that is computed only once."""
-        if self.final is not None:
-            return self.final
-        report = Report(
-            rule=self.rule,
-            start=self.start,
-            trigger=self.trigger,
-            data=bytes(self.data),
-            complete=self.complete,
-            causes=self.causes,
-        )
-        finding = classify(report, rules)
-        if self.complete:
-            self.final = finding
-            self.data.clear()
-        return finding
 
 
 class Scanner:
@@ -77,12 +26,12 @@ class Scanner:
     """
 
     def __init__(self, rules: RuleSet | None = None, *, start: int = 0) -> None:
-        self._rules = rules or shipped_rules()
+        self._rules = rules or lab_rules()
         self._start = start  # raw offset of the first byte of _tail
         self._tail = b""  # the line that has not ended yet
         self._past = b""  # the end of what came before it
         self._boots: list[tuple[Finding, ...]] = []  # those that are over
-        self._boot: list[_Open] = []
+        self._boot: list[Report] = []
         self._known: set[str] = set()  # rules that have fired in this boot and fire once
         self._last = -1  # start of the line on which a rule fired last in this boot
         self._armed: set[str] = set()  # rules whose `after` has been seen in this boot
@@ -147,7 +96,7 @@ class Scanner:
         whole = data.rfind(b"\n") + 1
         return whole + (len(data) - whole) // LONGEST_LINE * LONGEST_LINE
 
-    def _take_lines(self, data: bytes) -> list[_Open]:
+    def _take_lines(self, data: bytes) -> list[Report]:
         if not data:
             return []
         new = self._scan(data, complete=True)
@@ -157,13 +106,13 @@ class Scanner:
         self._start += len(data)
         return new
 
-    def _scan(self, data: bytes, *, complete: bool) -> list[_Open]:
+    def _scan(self, data: bytes, *, complete: bool) -> list[Report]:
         data = data if complete else decided(data)
         hits = self._rules.screen_hits(seen(data) if _is_cut_up(data) else data) if data else frozenset()
         if not hits:
             return []
         rules = [rule for rule in self._rules.rules if rule.id in hits]
-        new: list[_Open] = []
+        new: list[Report] = []
         for line in self._lines_with(hits, data):
             for rule in self._fitting(line, rules, complete=complete):
                 report = self._open(rule, line, data)
@@ -198,16 +147,17 @@ class Scanner:
                 return [] if rule.never.search(line.text) else [rule]
         return []
 
-    def _open(self, rule: Rule, line: Line, data: bytes) -> _Open | None:
+    def _open(self, rule: Rule, line: Line, data: bytes) -> Report | None:
         """Begin a report, unless the line belongs to an open one, or there are too many."""
         after, self._last = self._last, line.start
         # A prompt counts before its line is complete, so the context of the line's rest must not matter.
         context = b"" if rule.prompt else line.context
-        if (
-            rule.id in self._known
-            or len(self._boot) >= (2 * MOST_FINDINGS if rule.fatal else MOST_FINDINGS)
-            or any(_absorbs(report, rule, at=line.start, context=context) for report in self._boot)
-        ):
+        if rule.id in self._known or len(self._boot) >= (2 if rule.fatal else 1) * MOST_FINDINGS:
+            return None
+        if owners := [one for one in self._boot if _absorbs(one, rule, at=line.start, context=context)]:
+            for report in self._boot:
+                if report not in owners and report.context == context and not rule.continues:
+                    report.close_at(line.start)  # what began in between ends here, as it does by itself
             return None
         if rule.once or rule.prompt:
             self._known.add(rule.id)
@@ -216,7 +166,7 @@ class Scanner:
         for report in self._boot:
             if report.context == context and not rule.continues:
                 report.close_at(start if start > report.trigger else line.start)
-        report = _Open(
+        report = Report(
             rule=rule,
             start=start,
             trigger=line.start,
@@ -257,7 +207,7 @@ def _seen_hits(pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
         begin = done
 
 
-def _absorbs(report: _Open, rule: Rule, *, at: int, context: bytes) -> bool:
+def _absorbs(report: Report, rule: Rule, *, at: int, context: bytes) -> bool:
     """Tell whether a trigger of `rule` is another sign of the report's own fault."""
     near = at - report.trigger < ABSORB_REACH
     same = report.context == context or not (report.context and context)

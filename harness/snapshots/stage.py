@@ -44,11 +44,7 @@ def snapshot_stage(scenario: Scenario) -> Stage | None:
 
 
 def serving_stage(guest: GuestKind, stage: Stage) -> Stage:
-    """Return the stage whose snapshot serves `stage`.
-
-    Raises:
-        SpecError: no snapshot of such a guest serves it.
-    """
+    """Return the stage whose snapshot serves `stage`; raises SpecError if none does."""
     found = _STAGES[guest].get(stage)
     if found is None:
         raise SpecError(f"no snapshot of a {guest} guest at {stage}; there are: {', '.join(_STAGES[guest])}")
@@ -56,11 +52,7 @@ def serving_stage(guest: GuestKind, stage: Stage) -> Stage:
 
 
 def named_stage(name: str) -> Stage:
-    """Return the stage called `name`: "login", "shell", "sac", "cmd", "grub" or "loader".
-
-    Raises:
-        SpecError: there is none.
-    """
+    """Return the stage of a name, "grub" for LOADER; raises SpecError if there is none."""
     if name == GRUB:
         return Stage.LOADER
     if name not in tuple(Stage):

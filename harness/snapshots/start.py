@@ -8,27 +8,25 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
-from emulator.clock import Clock, Deadline, utc_now
+from emulator.clock import Deadline, utc_now
 from emulator.errors import LabError, MissingPrerequisite, SnapshotError
 from emulator.files import make_missing
-from emulator.machine.machine import Machine, open_machine
+from emulator.machine.machine import Machine
 from emulator.machine.pace import fair_clock
 from emulator.machine.power import Origin
-from emulator.machine.probe import Choice
-from emulator.machine.qemu_binary import QemuBinary
-from emulator.machine.spec import Disk, MachineSpec, MachineType
+from emulator.machine.spec import Disk, MachineSpec
 from emulator.snapshots.manifest import SnapshotRequest
 from emulator.snapshots.pool import MachinePool, open_fork, open_pool
 from emulator.snapshots.snapshot import Snapshot
-from emulator.snapshots.store import SnapshotStore
 from harness.guests.linux import LinuxGuest
 from harness.play.guest import Guest, OpenGuest, SacDialogue
 from harness.play.screen import Screen
 from harness.play.session import Session
+from harness.play.vitals import Vitals, watching
 from harness.scenario.errors import CommandFailed, GuestError
 from harness.scenario.stages import Stage
+from harness.snapshots.lab import Lab
 
 REST_S = 1.0
 """Seconds of silence after which a guest counts as at rest: the kernel's last lines come within 2 s (6.1)."""
@@ -46,10 +44,7 @@ def reach_stage(open_guest: OpenGuest, stage: Stage) -> Callable[[Machine, Deadl
         session = Session(machine.console)
         guest = open_guest(session)
         try:
-            if stage is Stage.LOADER and isinstance(guest, LinuxGuest):
-                Screen(session).wait_for("GNU GRUB", deadline)
-            else:
-                guest.reach(stage, deadline)
+            _arrive(guest, machine, stage, deadline)
             rest_s = MENU_REST_S if stage is Stage.LOADER else REST_S
             if not session.wait_quiet(rest_s, deadline):
                 raise SnapshotError(f"{machine.spec.name}: did not come to rest at {stage}")
@@ -60,26 +55,33 @@ def reach_stage(open_guest: OpenGuest, stage: Stage) -> Callable[[Machine, Deadl
     return reach
 
 
+def _arrive(guest: Guest, machine: Machine, stage: Stage, deadline: Deadline) -> None:
+    with watching(guest.session, Vitals(machine)):
+        if stage is Stage.LOADER and isinstance(guest, LinuxGuest):
+            Screen(guest.session).wait_for("GNU GRUB", deadline)
+        else:
+            guest.reach(stage, deadline)
+
+
 def renew(guest: Guest, stage: Stage, deadline: Deadline) -> None:
     """Set a fork's clock to the host's, seed its random numbers, and give it a boot id of its own.
 
-    At a Linux shell the image's `renew` does all of this. At a SAC prompt `s` sets the clock, to the minute;
-    that guest has neither random numbers nor a boot id. At a menu or a login prompt nothing can be done.
-
-    Raises:
-        CommandFailed: the guest's command failed.
-        ExpectTimeout, GuestDied, MachineGone, ConsoleClosed: as `Session.expect`.
+    At a Linux shell the image's `renew` does all of this; one of a user's that has none gets time and random
+    numbers, as far as who is logged in may set them. At a SAC prompt `s` sets the clock, to the minute; that
+    guest has neither random numbers nor a boot id. At a menu or a login prompt nothing can be done. Raises
+    CommandFailed, and as `Session.expect`.
     """
     if isinstance(guest, SacDialogue) and stage in {Stage.SAC, Stage.CMD}:
         guest.reach(stage, deadline)
         guest.run_sac(f"s {utc_now():%m/%d/%Y %H:%M}", deadline)
     elif stage is Stage.SHELL:
-        command = f"renew {utc_now().timestamp():.0f} {secrets.token_hex(16)}"
+        at, seed = f"{utc_now().timestamp():.0f}", secrets.token_hex(16)
+        plain = f"{{ date -u -s @{at}; echo {seed} >/dev/urandom; }} >/dev/null 2>&1 || :"
+        command = f"if command -v renew >/dev/null; then renew {at} {seed}; else {plain}; fi"
         result = guest.run(command, deadline)
         if result.status != 0:
-            message = (
-                f"{guest.session.transcript.name}: {command!r} ended with status {result.status}, need 0"
-            )
+            name = guest.session.transcript.name
+            message = f"{name}: {command!r} ended with status {result.status}, need 0"
             raise CommandFailed(message, status=result.status, output=result.output)
 
 
@@ -91,28 +93,6 @@ OWN_DISK = "disk0.img"
 """Name of a machine's own disk in its run directory, where the host reads it."""
 
 
-class MachineTools(Protocol):
-    """What is needed to open a machine; `harness.run.lab.Lab` has it."""
-
-    clock: Clock
-    time_scale: float
-    cold: bool
-
-    @property
-    def qemu(self) -> QemuBinary:
-        """The program."""
-        ...
-
-    @property
-    def snapshots(self) -> SnapshotStore:
-        """The snapshots of this user."""
-        ...
-
-    def choice(self, machine: MachineType) -> Choice:
-        """Return what executes guest code on a board."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedGuest:
     """A guest that is wanted, and how far it is to have booted.
@@ -122,6 +102,7 @@ class WantedGuest:
         spec: its machine.
         driver: makes the guest's driver.
         stage: of the snapshot that it starts from; None boots it.
+        account: tells apart who is logged in, where users choose that; a hash, for the snapshot's name.
         words: kernel arguments, or a SAC guest's knobs.
         knock: what to type so that a running guest shows its prompt again; empty if nothing is needed.
         has_sac: whether SAC runs on its console, as on Windows.
@@ -132,6 +113,7 @@ class WantedGuest:
     spec: MachineSpec
     driver: OpenGuest
     stage: Stage | None = None
+    account: str = ""
     words: tuple[str, ...] = ()
     knock: bytes = b""
     has_sac: bool = False
@@ -174,12 +156,16 @@ class Start:
         return f"forked from {self.origin.stage} {self.origin.key[:12]}, {ram}{anew}"
 
 
-def ensure_snapshot(lab: MachineTools, wanted: WantedGuest) -> Snapshot:
-    """Return the snapshot that is wanted; it is made first if there is none yet.
+def ensure_snapshot(
+    lab: Lab,
+    wanted: WantedGuest,
+    *,
+    reach: Callable[[Machine, Deadline], None] | None = None,
+    deadline: Deadline | None = None,
+) -> Snapshot:
+    """Return the snapshot that is wanted, which is made first if there is none; raises SnapshotError.
 
-    Raises:
-        SnapshotError: it can't be made, or none is wanted; the text says why.
-        LabError, MissingPrerequisite: the machine can't be booted.
+    By default `reach` is that of the guest's driver, and the `deadline` in `MAKE_S`.
     """
     if wanted.stage is None:
         raise SnapshotError(f"{wanted.label}: no snapshot serves a boot")
@@ -188,23 +174,21 @@ def ensure_snapshot(lab: MachineTools, wanted: WantedGuest) -> Snapshot:
         stage=wanted.stage,
         label=wanted.label,
         host_reads_disks=wanted.host_reads_disks,
+        account=wanted.account,
     )
-    deadline = Deadline.after(MAKE_S * lab.time_scale, fair_clock(lab.clock))
-    reach = reach_stage(wanted.driver, wanted.stage)
-    return lab.snapshots.ensure(request, lab.choice(wanted.spec.machine), reach, deadline)
+    deadline = deadline or Deadline.after(MAKE_S * lab.time_scale, fair_clock(lab.clock))
+    reach = reach or reach_stage(wanted.driver, wanted.stage)
+    return lab.snapshots(wanted.spec).ensure(request, lab.choice(wanted.spec), reach, deadline)
 
 
 @contextmanager
 def open_started(
-    lab: MachineTools, wanted: WantedGuest, *, run_dir: Path, label: str
+    lab: Lab, wanted: WantedGuest, *, run_dir: Path, label: str
 ) -> Iterator[tuple[Machine, Start]]:
     """Open a machine and let it run: forked from its snapshot, or booted if that is not possible.
 
     Yields the machine, and how it began. Its evidence goes to `run_dir`; `label` is what `ttylab attach`
-    shows.
-
-    Raises:
-        LabError: it can't be booted.
+    shows. Raises LabError.
     """
     with ExitStack() as stack:
         start = _choose_start(lab, wanted, run_dir)
@@ -216,7 +200,7 @@ def open_started(
         yield machine, start
 
 
-def _choose_start(lab: MachineTools, wanted: WantedGuest, run_dir: Path) -> Start:
+def _choose_start(lab: Lab, wanted: WantedGuest, run_dir: Path) -> Start:
     if wanted.stage is None:
         return _boot(wanted, run_dir)
     if lab.cold:
@@ -229,7 +213,7 @@ def _choose_start(lab: MachineTools, wanted: WantedGuest, run_dir: Path) -> Star
         forked, origin = snapshot.fork(name=spec.name, seed=spec.seed, own=own)
     except (LabError, MissingPrerequisite) as error:
         return _boot(wanted, run_dir, why=f"no snapshot at {wanted.stage}: {str(error).splitlines()[0]}")
-    return Start(spec=forked, origin=origin, anew=lab.snapshots.refused.pop(origin.key, ""))
+    return Start(spec=forked, origin=origin, anew=lab.snapshots(spec).refused.pop(origin.key, ""))
 
 
 def _boot(wanted: WantedGuest, run_dir: Path, *, why: str = "") -> Start:
@@ -244,17 +228,8 @@ def _boot(wanted: WantedGuest, run_dir: Path, *, why: str = "") -> Start:
 
 
 @contextmanager
-def _running(lab: MachineTools, start: Start, *, run_dir: Path, label: str) -> Iterator[Machine]:
-    opened = open_machine(
-        start.spec,
-        run_dir=run_dir,
-        qemu=lab.qemu,
-        accelerator=lab.choice(start.spec.machine),
-        clock=lab.clock,
-        label=label,
-        start=False,
-        origin=start.origin,
-    )
+def _running(lab: Lab, start: Start, *, run_dir: Path, label: str) -> Iterator[Machine]:
+    opened = lab.open(start.spec, run_dir=run_dir, label=label, start=False, origin=start.origin)
     with opened as machine:
         _power_on(machine, start, Deadline.after(POWER_S * lab.time_scale, lab.clock))
         yield machine
@@ -289,21 +264,24 @@ class ForkedGuest:
 
 @contextmanager
 def open_forked(
-    lab: MachineTools, wanted: WantedGuest, *, run_dir: Path, renewed: bool = True
+    lab: Lab,
+    wanted: WantedGuest,
+    *,
+    run_dir: Path,
+    renewed: bool = True,
+    on_start: Callable[[Machine, Start], None] = lambda _machine, _start: None,
 ) -> Iterator[ForkedGuest]:
     """Open a guest at a stage: forked from its snapshot, or booted to that stage if that is not possible.
 
     A fork that is `renewed` gets the right time, and random numbers and a boot id of its own, where its stage
-    allows that (`renew`).
-
-    Raises:
-        LabError: it can be neither forked nor booted.
+    allows that (`renew`). `on_start` is called as soon as the machine runs. Raises LabError, GuestError.
     """
     stage = Stage.SHELL if wanted.stage is None else wanted.stage
     with open_started(lab, wanted, run_dir=run_dir, label=f"{wanted.label} {stage}") as (machine, start):
+        on_start(machine, start)
         if start.origin is None:
             deadline = Deadline.after(MAKE_S * lab.time_scale, fair_clock(lab.clock))
-            reach_stage(wanted.driver, stage)(machine, deadline)
+            _arrive(wanted.driver(Session(machine.console)), machine, stage, deadline)
         session = Session(machine.console)
         guest = wanted.driver(session)
         if renewed and start.origin is not None:
@@ -313,23 +291,19 @@ def open_forked(
 
 @contextmanager
 def open_snapshot_pool(
-    lab: MachineTools, wanted: WantedGuest, *, run_dir: Path, size: int = 2
-) -> Iterator[MachinePool[Machine]]:
+    lab: Lab, wanted: WantedGuest, *, run_dir: Path, size: int = 2
+) -> Iterator[MachinePool]:
     """Open a pool of forks of a snapshot, which is made first if there is none yet.
 
-    `size` forks wait, 1 to 16; each keeps its evidence below `run_dir`.
-
-    Raises:
-        SpecError: `size` is out of range.
-        SnapshotError: the snapshot can't be made.
-        LabError, MissingPrerequisite: the machine can't be booted; or, at the end, a fork could not be ended.
+    `size` forks wait, 1 to 16; each keeps its evidence below `run_dir`. Raises SpecError if `size` is out of
+    range; SnapshotError, LabError, MissingPrerequisite; LabError too if a fork could not be ended.
     """
     snapshot, count = ensure_snapshot(lab, wanted), itertools.count(1)
-    choice = lab.choice(wanted.spec.machine)
+    choice = lab.choice(wanted.spec)
 
     def open_one() -> AbstractContextManager[Machine]:
         place = run_dir / f"pooled{next(count)}"
-        return open_fork(snapshot, run_dir=place, qemu=lab.qemu, accelerator=choice)
+        return open_fork(snapshot, run_dir=place, qemu=lab.qemu(wanted.spec), accelerator=choice)
 
     with open_pool(open_one, size=size) as pool:
         yield pool

@@ -1,4 +1,4 @@
-"""What scenarios can be played on: a machine here, a VM behind the service, a serial port."""
+"""What scenarios can be played on: a machine here, a VM behind the service, a serial port, a board."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from emulator.errors import unknown_name
+from emulator.errors import SpecError, unknown_name
+from emulator.guest_images.board import BOARD
+from emulator.lab_file.boards import LabBoard, lab_boards
 
 if TYPE_CHECKING:
     from harness.targets.target_kind import TargetKind
@@ -25,16 +27,26 @@ TARGETS: Mapping[str, str] = MappingProxyType(
 
 
 def find_target(name: str = MACHINE) -> TargetKind:
-    """Return the kind of target called `name`.
+    """Return the kind of target called `name`, one of `TARGETS` or a board; raises SpecError without."""
+    if name in TARGETS:
+        return cast("TargetKind", import_module(TARGETS[name]).KIND)
+    from harness.targets.board import BoardTargets  # noqa: PLC0415  # most runs have none
 
-    Raises:
-        SpecError: there is none; the text names those that exist.
-    """
-    if name not in TARGETS:
-        raise unknown_name("target", name, TARGETS)
-    return cast("TargetKind", import_module(TARGETS[name]).KIND)
+    return BoardTargets(board=find_board(name))
 
 
-def target_at(port: str) -> TargetKind:
-    """Return the kind of target for a `--port` of "" or the URL of a serial port."""
-    return find_target(SERIAL if port else MACHINE)
+def find_board(name: str) -> LabBoard:
+    """Return a board of the lab; the SpecError for an unknown one names all targets."""
+    boards = lab_boards()
+    if name not in boards:
+        raise unknown_name("target", name, [*TARGETS, *boards])
+    return boards[name]
+
+
+def target_of(image: str, machine: str, port: str = "") -> TargetKind:
+    """Return the target of a cell: a board, or a machine, or the serial port `port`; raises SpecError."""
+    if machine != BOARD:
+        return find_target(SERIAL if port else MACHINE)
+    if port:
+        raise SpecError(f"{image} is a board: its console is in lab.toml, so no --port is taken")
+    return find_target(image)

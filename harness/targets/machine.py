@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from emulator.images.kinds import REGISTERED
-from emulator.machine.control import capabilities
+from emulator.guest_images.kinds import REGISTERED
+from emulator.machine.control import capabilities, lacks
 from emulator.machine.spec import MachineSpec
 from harness.scenario.scenario import Scenario
 from harness.targets.target_kind import TargetKind, TargetPlace, lacking
@@ -27,12 +27,13 @@ class MachineTargets:
         """Return what the machine lacks."""
         if REGISTERED in features and scenario.keeps_disk:
             return "only the SAC guest's disk can be read from here"
-        return lacking(scenario, capabilities(spec), spec.machine)
+        return lacking(scenario, capabilities(spec), spec.machine, why=lacks(spec))
 
     @contextmanager
     def open(self, wanted: WantedGuest, place: TargetPlace) -> Iterator[Target]:
         """Open a machine and let it run."""
         from harness.play.target import Target  # noqa: PLC0415  # not for a list of cells
+        from harness.play.vitals import Vitals  # noqa: PLC0415
         from harness.snapshots.start import open_started  # noqa: PLC0415
 
         opened = open_started(place.lab, wanted, run_dir=place.directory, label=place.label)
@@ -45,6 +46,8 @@ class MachineTargets:
                 argv=machine.argv,
                 start=start.says,
                 shares=start.shares,
+                vitals=Vitals(machine),
+                machine=machine,
             )
 
 

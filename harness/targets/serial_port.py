@@ -16,7 +16,7 @@ from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.marks import FAR_END_GONE
 from emulator.console.port_address import with_lines
 from emulator.console.serial_port import SerialConsole, open_serial_console, port_identity
-from emulator.console.transcript import DirectorySink, Sink
+from emulator.console.transcript import DirectorySink
 from emulator.errors import ConsoleClosed, LabError, SpecError, StateError
 from emulator.files import make_private_directory
 from emulator.machine.control import Capability, answer_request
@@ -94,9 +94,27 @@ class SerialControl:
         """Answer a request of the control socket."""
         return answer_request(self, self._console.transcript, request)
 
+    def target(self) -> Target:
+        """Return what is at the other end as a target, with what it can't do as it stands now."""
+        console, why = self._console, self._console.break_obstacle
+        return Target(
+            name=console.transcript.name,
+            channel=console,
+            control=self,
+            obstacles={} if why is None else {Capability.SERIAL_BREAK: why},
+            ended=lambda: console.far_end_gone,
+        )
+
     def _unable(self, what: str, deadline: Deadline) -> StateError:
         del deadline  # nothing is waited for
         return StateError(f"{what}: {self._console.transcript.name} is a serial line and can't do that")
+
+
+def chosen_parts(scenario: Scenario) -> str | None:
+    """Return what a scenario asks for that no guest can be given that runs on its own; None if nothing."""
+    if scenario.devices or scenario.knobs != SacKnobs():
+        return "the guest's devices and knobs can't be chosen"
+    return "nobody here can read the guest's disk" if scenario.keeps_disk else None
 
 
 class SerialTargets:
@@ -110,10 +128,8 @@ class SerialTargets:
         del features, spec
         if TESTS_BOOT in scenario.tags:
             return "over a serial line: nobody here can switch the guest on"
-        if scenario.devices or scenario.knobs != SacKnobs():
-            return "over a serial line: the guest's devices and knobs can't be chosen"
-        if scenario.keeps_disk:
-            return "over a serial line: nobody here can read the guest's disk"
+        if (reason := chosen_parts(scenario)) is not None:
+            return f"over a serial line: {reason}"
         return lacking(scenario, frozenset({Capability.SERIAL_BREAK}), "a serial line")
 
     @contextmanager
@@ -124,7 +140,7 @@ class SerialTargets:
         sink = DirectorySink(place.directory, console=place.address)
         with (
             closing(sink),
-            _turn(place.address, place.on_turn),
+            port_turn(place.address, place.on_turn),
             open_port(place.address, sink=sink, clock=place.lab.clock) as target,
         ):
             if wanted.knock:
@@ -133,13 +149,10 @@ class SerialTargets:
 
 
 @contextmanager
-def _turn(url: str, on_turn: Callable[[], None]) -> Iterator[None]:
-    """Wait until no other cell uses the port, and keep others off it: a line can have only one dialogue.
+def port_turn(url: str, on_turn: Callable[[], None]) -> Iterator[None]:
+    """Keep other cells off a port, which has one dialogue at a time; LabError if one has it for too long.
 
     `on_turn` is called when the wait is over, for whatever reason.
-
-    Raises:
-        LabError: another cell uses it for too long.
     """
     name = hashlib.sha256(port_identity(url).encode()).hexdigest()[:16]
     lock = FileLock(make_private_directory(places.ports()) / f"{name}.lock", timeout=TURN_S)
@@ -162,11 +175,11 @@ def open_port(
     baudrate: int = BAUD,
     dtr: bool | None = None,
     rts: bool | None = None,
-    sink: Sink | None = None,
+    sink: DirectorySink | None = None,
     clock: Clock = SYSTEM_CLOCK,
     links_dir: Path | None = None,
 ) -> Iterator[Target]:
-    """Open a serial port as a target.
+    """Open a serial port as a target; raises SpecError if there is none, LabError if the pump failed.
 
     Args:
         url: any that pyserial knows: a device, `socket://`, `rfc2217://`.
@@ -176,10 +189,6 @@ def open_port(
         sink: where its transcript is kept.
         clock: of stamps.
         links_dir: directory for the sockets by which `ttylab attach` and a terminal join it; None: none.
-
-    Raises:
-        SpecError: there is no such port.
-        LabError: the pump failed.
     """
     control = SerialControl()
     opened = open_serial_console(
@@ -192,14 +201,7 @@ def open_port(
     )
     with opened as console:
         control.connect(console)
-        why = console.break_obstacle
-        yield Target(
-            name=console.transcript.name,
-            channel=console,
-            control=control,
-            obstacles={} if why is None else {Capability.SERIAL_BREAK: why},
-            ended=lambda: console.far_end_gone,
-        )
+        yield control.target()
 
 
 def loss_of(target: Target) -> ConsoleClosed | None:

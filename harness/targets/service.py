@@ -12,17 +12,16 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from enum import StrEnum
 from typing import Any
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.cloud.resource_id import ResourceId, vm_id
 from emulator.console.marks import MarkKind
-from emulator.console.transcript import DirectorySink, Sink, Transcript
+from emulator.console.transcript import DirectorySink, Transcript
 from emulator.errors import ConsoleClosed, ControlError, LabError, SpecError, StateError
 from emulator.files import write_json
-from emulator.images.kinds import REGISTERED
-from emulator.machine.control import Capability, capabilities
+from emulator.guest_images.kinds import REGISTERED
+from emulator.machine.control import Capability, capabilities, lacks
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import MachineSpec
 from emulator.values import json_ready
@@ -30,7 +29,7 @@ from harness.azure.address import ServiceAddress
 from harness.azure.arm import Arm, open_arm
 from harness.azure.interleave import Interleaver, LinkPart, Notice, TimelineMark
 from harness.azure.link import ConsoleLink, open_link
-from harness.azure.virtual_machine import AzureVm, Power, VmCommand, own_vm
+from harness.azure.virtual_machine import Act, AzureVm, own_vm
 from harness.play.target import Target
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 from harness.scenario.scenario import Scenario
@@ -83,15 +82,6 @@ OPEN_S = 60.0
 POWER_S = 120.0
 
 
-class LinkWire(StrEnum):
-    """Which of the service's links carries the bytes."""
-
-    AZURE = "azure"
-    """Azure's own: text, which loses bytes that are not UTF-8."""
-    RAW = "raw"
-    """ttylab's: bytes as they are."""
-
-
 class ServiceChannel:
     """A console through the service; implements `emulator.console.channel.Channel`.
 
@@ -110,12 +100,7 @@ class ServiceChannel:
         self._link = link
 
     def write(self, data: bytes, deadline: Deadline) -> None:
-        """Send `data` to the service and note it in the transcript.
-
-        Raises:
-            ConsoleClosed: the link has ended.
-            DeadlineExceeded: the service accepts no more.
-        """
+        """Send `data`, and note it in the transcript; raises ConsoleClosed, DeadlineExceeded."""
         if self._link is None:
             raise ConsoleClosed(f"{self.transcript.name}: the link is not open")
         self._link.send(data, deadline)
@@ -159,27 +144,27 @@ class ServiceControl:
 
     def nmi(self, deadline: Deadline) -> None:
         """Send the admin command "nmi"."""
-        self._command(VmCommand.NMI, deadline)
+        self._command(Act.NMI, deadline)
 
     def sysrq(self, key: str, deadline: Deadline) -> None:
         """Send the admin command "sysrq"; the service sends BREAK and key."""
-        self._command(VmCommand.SYSRQ, deadline, keys=key)
+        self._command(Act.SYSRQ, deadline, keys=key)
 
     def reset(self, deadline: Deadline) -> None:
         """Send the admin command "reset"."""
-        self._command(VmCommand.RESET, deadline)
+        self._command(Act.RESET, deadline)
 
     def power_button(self, deadline: Deadline) -> None:
         """Request powerOff, without waiting for the guest to shut down."""
-        self._attempt(lambda: self._vm.power(Power.STOP, deadline, wait=False))
+        self._attempt(lambda: self._vm.power(Act.STOP, deadline, wait=False))
 
     def power_off(self, deadline: Deadline) -> None:
         """Request powerOff without a shutdown of the guest, and wait until it is done."""
-        self._attempt(lambda: self._vm.power(Power.STOP, deadline, force=True))
+        self._attempt(lambda: self._vm.power(Act.STOP, deadline, force=True))
 
     def power_on(self, deadline: Deadline) -> None:
         """Request start, and wait until it is done."""
-        self._attempt(lambda: self._vm.power(Power.START, deadline))
+        self._attempt(lambda: self._vm.power(Act.START, deadline))
 
     def send_break(self, deadline: Deadline) -> None:
         """Refuse."""
@@ -191,7 +176,7 @@ class ServiceControl:
         del keys, deadline
         raise StateError(OBSTACLES[Capability.KEYBOARD])
 
-    def _command(self, command: VmCommand, deadline: Deadline, *, keys: str = "") -> None:
+    def _command(self, command: Act, deadline: Deadline, *, keys: str = "") -> None:
         def act() -> None:
             session = self._vm.connect(deadline)
             self._vm.command(session, command, deadline, keys=keys)
@@ -215,7 +200,8 @@ class ServiceTargets:
         """Return what the machine or the service lacks."""
         if REGISTERED in features:
             return "the service has no images that their users registered"
-        return lacking(scenario, capabilities(spec), spec.machine) or service_misfit(scenario)
+        missing = lacking(scenario, capabilities(spec), spec.machine, why=lacks(spec))
+        return missing or service_misfit(scenario)
 
     @contextmanager
     def open(self, wanted: WantedGuest, place: TargetPlace) -> Iterator[Target]:
@@ -257,18 +243,15 @@ def service_target(
     *,
     able: frozenset[Capability],
     name: str,
-    wire: LinkWire = LinkWire.AZURE,
-    sink: Sink | None = None,
+    raw: bool = False,
+    sink: DirectorySink | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Iterator[Target]:
-    """Open a VM of ttylab's service as a target; that starts its machine.
+    """Open a VM of ttylab's service as a target, which starts its machine; raises LabError.
 
     The VM must be running in Azure's terms, and its machine off, so that the links begin with the guest's
-    first byte. `able` is what can be done to its machine (`service_capabilities`), and `wire` says which link
-    carries the bytes. The target's control uses `arm`.
-
-    Raises:
-        LabError: the service refused, or can't be reached.
+    first byte. `able` is what can be done to its machine (`service_capabilities`). Azure's own link carries
+    text, which loses bytes that are not UTF-8; ttylab's carries them `raw`. The target's control uses `arm`.
     """
     deadline = Deadline.after(OPEN_S, clock)
     with ExitStack() as stack:
@@ -276,7 +259,7 @@ def service_target(
         channel = ServiceChannel(transcript)
         machine = AzureVm(arm, vm)
         try:
-            _open_links(stack, machine, channel, wire=wire, deadline=deadline)
+            _open_links(stack, machine, channel, raw=raw, deadline=deadline)
         except (ServiceRefused, ServiceUnreachable) as error:
             raise LabError(f"{name}: {error}") from error
         control = ServiceControl(machine, able)
@@ -284,11 +267,11 @@ def service_target(
 
 
 def _open_links(
-    stack: ExitStack, vm: AzureVm, channel: ServiceChannel, *, wire: LinkWire, deadline: Deadline
+    stack: ExitStack, vm: AzureVm, channel: ServiceChannel, *, raw: bool, deadline: Deadline
 ) -> None:
     """Open ttylab's timeline, then the link that carries the bytes; without either, the transcript ends."""
     address, token = vm.arm.address, vm.arm.credential.token(deadline)
-    session = vm.connect(deadline) if wire is LinkWire.AZURE else ""
+    session = "" if raw else vm.connect(deadline)
 
     def open_one(url: str, receive: Callable[[bytes], None], **options: Any) -> ConsoleLink:
         def end() -> None:

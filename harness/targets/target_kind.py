@@ -5,10 +5,11 @@ To add a kind, write a module whose KIND implements `TargetKind`, and add its li
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from emulator.machine.control import Capability
@@ -18,7 +19,10 @@ from harness.scenario.scenario import Scenario
 if TYPE_CHECKING:  # a list of cells is made without what runs guests
     from harness.azure.address import ServiceAddress
     from harness.play.target import Target
-    from harness.snapshots.start import MachineTools, WantedGuest
+    from harness.snapshots.lab import Lab
+    from harness.snapshots.start import WantedGuest
+
+_NO_REASONS: Mapping[Capability, str] = MappingProxyType({})
 
 Address: TypeAlias = "ServiceAddress | str | None"
 """Where a target is: a service, or a serial port's URL; None for a machine here."""
@@ -36,7 +40,7 @@ class TargetPlace:
         on_turn: called once others have let go of what the target shares with them.
     """
 
-    lab: MachineTools
+    lab: Lab
     directory: Path
     label: str
     address: Address = None
@@ -46,16 +50,16 @@ class TargetPlace:
 class TargetKind(Protocol):
     """One kind of target."""
 
-    name: str
-    """Its name in matrix files and reports."""
-    is_emulated: bool
-    """Whether QEMU runs the guest."""
+    @property
+    def name(self) -> str:
+        """Its name in matrix files and reports."""
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether QEMU runs the guest."""
 
     def misfit(self, scenario: Scenario, features: frozenset[str], spec: MachineSpec) -> str | None:
-        """Return why a scenario can't be played on such a target, if that is known beforehand, or None.
-
-        The `features` are what the image offers; `spec` is a machine like the cell's.
-        """
+        """Return why a scenario can't be played with an image of these features on a machine like `spec`."""
         ...
 
     def open(self, wanted: WantedGuest, place: TargetPlace) -> AbstractContextManager[Target]:
@@ -69,7 +73,10 @@ class TargetKind(Protocol):
         ...
 
 
-def lacking(scenario: Scenario, able: frozenset[Capability], who: str) -> str | None:
-    """Return what `who` lacks of what a scenario needs, or None."""
-    missing = scenario.needs - able
-    return f"{who} can't do: {', '.join(sorted(missing))}" if missing else None
+def lacking(
+    scenario: Scenario, able: frozenset[Capability], who: str, *, why: Mapping[Capability, str] = _NO_REASONS
+) -> str | None:
+    """Return what `who` lacks of what a scenario needs, with the reasons that `why` has, or None."""
+    missing = sorted(scenario.needs - able)
+    reasons = "; ".join(dict.fromkeys(why[one] for one in missing if one in why))
+    return f"{who} can't do: {', '.join(missing)}{f' ({reasons})' if reasons else ''}" if missing else None

@@ -18,7 +18,7 @@ from harness.azure.address import ServiceAddress
 from harness.azure.arm import open_arm
 from harness.azure.link import ConsoleLink, LinkEnd, open_link
 from harness.azure.names import EndKind, PatternWatch, Reconnection, parse_vm
-from harness.azure.virtual_machine import AzureVm, Power, VmCommand
+from harness.azure.virtual_machine import Act, AzureVm
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_PASSED, EXIT_REFUSED
 from harness.signatures.scanner import Scanner
@@ -33,7 +33,7 @@ lose what is typed before it is up."""
 COMMAND_S = 90.0
 POWER_S = 300.0
 _SIZE = 65536
-_COMMANDS = {MenuAct.NMI: VmCommand.NMI, MenuAct.RESET: VmCommand.RESET}
+_COMMANDS = {MenuAct.NMI: Act.NMI, MenuAct.RESET: Act.RESET}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,7 +290,7 @@ class ServiceTerminal:
         if request is MenuAct.HELP:
             self._tell(help_text(writable=True, without=frozenset({MenuAct.BREAK})))
         elif isinstance(request, SysRqKey):
-            self._do(f"sysrq {escape(request.key)}", lambda: self._command(VmCommand.SYSRQ, keys=request.key))
+            self._do(f"sysrq {escape(request.key)}", lambda: self._command(Act.SYSRQ, keys=request.key))
         elif isinstance(request, MenuAct):
             self._do(request.value.replace("_", " "), lambda: self._act(request))
         else:
@@ -311,13 +311,13 @@ class ServiceTerminal:
             return "the service sends a BREAK only with a key: s and the key"
         deadline = Deadline.after(POWER_S, self._clock)
         if act is MenuAct.POWER_ON:
-            self._vm.power(Power.START, deadline)
+            self._vm.power(Act.START, deadline)
         else:
             cut = act is MenuAct.POWER_OFF
-            self._vm.power(Power.STOP, deadline, force=cut, wait=cut)
+            self._vm.power(Act.STOP, deadline, force=cut, wait=cut)
         return "accepted" if act is MenuAct.POWER_BUTTON else "done"
 
-    def _command(self, command: VmCommand, *, keys: bytes = b"") -> str:
+    def _command(self, command: Act, *, keys: bytes = b"") -> str:
         deadline = Deadline.after(COMMAND_S, self._clock)
         session = self._vm.connect(deadline)
         observed = self._vm.command(session, command, deadline, keys=keys.decode("latin-1"))

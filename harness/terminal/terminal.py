@@ -24,9 +24,7 @@ LINK_S = 5.0
 REQUEST_S = 25.0
 _SIZE = 65536
 _ASK_S = 0.2
-_TYPED_FIRST_S = (
-    0.05  # typed bytes and requests go through different sockets, and the bytes must arrive first
-)
+_TYPED_FIRST_S = 0.05  # typed bytes go through another socket than requests, and must arrive first
 _KEEP_TITLE = b"\x1b[22;0t"
 _UNDO = (
     b"\x1b[?1000;1002;1003;1004;1005;1006;1015l\x1b[?2004l"  # mouse, focus, bracketed paste
@@ -74,13 +72,10 @@ class Terminal:
     quiet_s: float | None = None
 
     def run(self) -> bool:
-        """Carry bytes until the user quits or the console ends; the terminal's settings are restored.
+        """Carry bytes until the user quits or the console ends; raises ConsoleClosed if none is served there.
 
         After the end of standard input (a pipe) the console is still read, for as long as `quiet_s` says; a
         terminal that has hung up ends it. Returns whether the console has ended, or `ended` says so.
-
-        Raises:
-            ConsoleClosed: nothing is served there.
         """
         mode: Literal["read", "write"] = "write" if self.writable else "read"
         deadline = Deadline.after(LINK_S, self.clock)

@@ -19,8 +19,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from emulator.clock import SYSTEM_CLOCK, Deadline
-from emulator.images.image import CONSOLE_ARGS, FAST_ARGS
 from emulator.images.store import ImageStore
+from emulator.machine.architectures import X86_64
 from emulator.machine.argv import Wiring, build_argv
 from emulator.machine.host import measure_tsc_khz
 from emulator.machine.machine import open_machine
@@ -45,7 +45,7 @@ def course_spec() -> MachineSpec:
         kernel=image.vmlinux,
         initrd=image.initrd,
         tell_tsc=True,
-        command_line=(*CONSOLE_ARGS, *FAST_ARGS, *words),
+        command_line=(*X86_64.console_words, *X86_64.kernel_words, *words),
     )
 
 

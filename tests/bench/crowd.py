@@ -17,8 +17,8 @@ from emulator.clock import SYSTEM_CLOCK
 from emulator.machine.spec import Firmware, MachineType
 from harness.cells.cell import Cell
 from harness.run.cell_run import CellRun
-from harness.run.lab import Lab, cell_workers
 from harness.scenarios import find_scenario
+from harness.snapshots.lab import Lab, cell_workers
 from tests.bench.forks import linux, open_bench
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from emulator.clock import SYSTEM_CLOCK, Deadline
 from emulator.images.image import linux_spec
 from emulator.machine.argv import RamFile
 from emulator.machine.machine import Machine, open_machine
-from emulator.machine.spec import Firmware, MachineSpec, MachineType
+from emulator.machine.spec import Board, Firmware, MachineSpec, MachineType
 from emulator.sac.image import SacBoot, sac_spec
 from emulator.sac.profile import load_profile
 from emulator.snapshots.manifest import SnapshotRequest
@@ -23,8 +23,8 @@ from harness.guests.linux import LinuxGuest
 from harness.guests.sac import SacGuest
 from harness.play.guest import OpenGuest
 from harness.play.session import Session
-from harness.run.lab import Lab
 from harness.scenario.stages import Stage
+from harness.snapshots.lab import Lab
 from harness.snapshots.start import reach_stage
 
 BOUND_S = 120.0
@@ -55,7 +55,9 @@ def linux(lab: Lab) -> Guest:
     """bookworm on pc with SeaBIOS, at its shell."""
     return Guest(
         name="bookworm",
-        spec=linux_spec(lab.guest_image("bookworm"), machine=MachineType.PC, firmware=Firmware.SEABIOS),
+        spec=linux_spec(
+            lab.guest_image("bookworm"), Board(machine=MachineType.PC, firmware=Firmware.SEABIOS)
+        ),
         stage=Stage.SHELL,
         driver=LinuxGuest,
         command=b"echo a$((1+1))b\r",
@@ -82,17 +84,20 @@ class Bench:
     def __init__(self, lab: Lab, guest: Guest) -> None:
         self.lab = lab
         self.guest = guest
-        self.choice = lab.choice(guest.spec.machine)
+        self.choice = lab.choice(guest.spec)
+        self.qemu = lab.qemu(guest.spec)
         request = SnapshotRequest(spec=guest.spec, stage=guest.stage, label=guest.name)
         reach = reach_stage(guest.driver, guest.stage)
-        self.state: Snapshot = lab.snapshots.ensure(request, self.choice, reach, Deadline.after(BOUND_S))
+        self.state: Snapshot = lab.snapshots(guest.spec).ensure(
+            request, self.choice, reach, Deadline.after(BOUND_S)
+        )
 
     @contextmanager
     def paused(self) -> Iterator[Machine]:
         """A fork that is loaded and waits."""
         with tempfile.TemporaryDirectory(dir=self.lab.run_dir) as scratch:
             opened = open_fork(
-                self.state, run_dir=Path(scratch) / "fork", qemu=self.lab.qemu, accelerator=self.choice
+                self.state, run_dir=Path(scratch) / "fork", qemu=self.qemu, accelerator=self.choice
             )
             with opened as machine:
                 yield machine
@@ -105,7 +110,7 @@ class Bench:
             opened = open_machine(
                 self.guest.spec,
                 run_dir=Path(scratch) / "machine",
-                qemu=self.lab.qemu,
+                qemu=self.qemu,
                 accelerator=self.choice,
                 ram=ram,
             )

@@ -30,16 +30,17 @@ from emulator.cloud.records import (
     VirtualMachine,
 )
 from emulator.cloud.resource_id import subscription_scope, vm_id
-from emulator.cloud.roles import BUILT_IN_ROLES, OWNER
+from emulator.cloud.roles import BUILT_IN_ROLES
 from emulator.cloud.settings import Settings
 from emulator.service.app import create_app
 from emulator.service.core.context import Service
 from emulator.service.https.server import bind, open_server
 from emulator.service.https.tls import open_authority, server_context
-from emulator.service.parts.operations import ActivityLog, Operations
+from emulator.service.parts.operations import Operations
 from emulator.service.parts.sessions import Faults, Sessions
 from emulator.service.parts.tokens import BlobSigner, TokenDesk, TokenKey
 from tests.support.numbered_lines import LINE, numbered_line
+from tests.support.service_lab import OWNER
 from tests.support.synthetic_fleet import TICK_S, SyntheticFleet, open_synthetic_fleet
 
 RATE = 64_000
@@ -90,7 +91,6 @@ def _service(endpoint: str, fleet: SyntheticFleet) -> Service:
         operations=Operations(utc_now),
         sessions=Sessions(lifetime_s=settings.session_s),
         blobs=BlobSigner(os.urandom(32), endpoint=endpoint),
-        activity=ActivityLog(cloud, utc_now),
         faults=Faults(settings),
         now=utc_now,
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from emulator.clock import SYSTEM_CLOCK
 from emulator.sac.image import SacBoot
 from harness.commands.bench import Measurement
-from harness.run.lab import cell_workers
+from harness.snapshots.lab import cell_workers
 from tests.bench.sac import reach_menu_after_nmi
 
 ROOT = Path(__file__).parents[2]

@@ -23,7 +23,7 @@ from emulator.cloud.config import demo_config
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import vm_id
 from emulator.console.channel import Cursor
-from emulator.fleet.guest import FleetGuest
+from emulator.fleet.machine_guest import MachineGuest
 from emulator.service.running_service import RunningService, ServiceOptions, open_service
 from harness.commands.bench import Measurement, measure_pairs
 
@@ -198,7 +198,7 @@ def _echo_by_link(link: ClientConnection) -> float:
     return took
 
 
-def _echo_direct(guest: FleetGuest, loop: asyncio.AbstractEventLoop) -> float:
+def _echo_direct(guest: MachineGuest, loop: asyncio.AbstractEventLoop) -> float:
     cursor = Cursor(guest.transcript, position=len(guest.transcript))
     began = SYSTEM_CLOCK.monotonic()
     loop.call_soon_threadsafe(guest.type, b"x")

@@ -23,7 +23,7 @@ from emulator.cloud.config import CloudConfig, demo_config
 from emulator.cloud.records import VirtualMachine
 from emulator.cloud.resource_id import instance_id, vm_id
 from emulator.cloud.settings import Settings
-from emulator.fleet.guest import FleetGuest
+from emulator.fleet.machine_guest import MachineGuest
 from emulator.service.core.context import Service
 from emulator.service.running_service import RunningService, ServiceOptions, open_service
 from emulator.values import read_value
@@ -105,7 +105,7 @@ class CloudLab:
         changed = replace(self.vm(name), **fields)
         self.on_loop(lambda service: service.cloud.put(changed))
 
-    def guest(self, name: str) -> FleetGuest:
+    def guest(self, name: str) -> MachineGuest:
         """Return the guest of a VM or an instance."""
         vm = self.vm(name)
         return self.on_loop(lambda service: service.fleet.guest(vm))

@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from emulator.cloud.console_access import NO_BOOT_DIAGNOSTICS, NO_ROLE, NOT_ENABLED, NOT_RUNNING
+from emulator.cloud.refusals import refusal
 from tests.clients.az import Az, open_az, sign_in
 from tests.clients.lab import SUBSCRIPTION, CloudLab, open_cloud_lab
 
 pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("az")]
+
+NO_BOOT_DIAGNOSTICS = refusal("BootDiagnosticsDisabled").message
+NO_ROLE = refusal("AuthorizationFailed.console").message
+NOT_ENABLED = refusal("SerialConsoleDisabled").message
+NOT_RUNNING = refusal("OperationNotAllowed.not-running").message
 
 SUBSCRIPTION_ID = f"/subscriptions/{SUBSCRIPTION}"
 GROUP_ID = f"{SUBSCRIPTION_ID}/resourceGroups/rg1"

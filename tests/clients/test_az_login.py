@@ -10,10 +10,10 @@ import requests
 
 from emulator.cloud.records import Principal, PrincipalType, RoleAssignment
 from emulator.cloud.resource_id import subscription_scope
-from emulator.cloud.roles import READER
 from emulator.service.core.context import Service
 from tests.clients.az import Az, open_az
 from tests.clients.lab import SUBSCRIPTION, TENANT, CloudLab
+from tests.support.service_lab import READER
 
 pytestmark = pytest.mark.clients
 

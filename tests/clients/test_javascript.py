@@ -2,12 +2,14 @@
 
 import pytest
 
-from emulator.cloud.console_access import NOT_ENABLED
+from emulator.cloud.refusals import refusal
 from emulator.node_packages import find_node
 from tests.clients.environments import NODE
 from tests.clients.lab import CloudLab
 
 pytestmark = pytest.mark.clients
+
+NOT_ENABLED = refusal("SerialConsoleDisabled").message
 
 
 @pytest.fixture

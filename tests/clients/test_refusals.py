@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from emulator.cloud.console_access import (
-    IN_PROGRESS,
-    NO_BOOT_DIAGNOSTICS,
-    NO_ROLE,
-    NO_STORAGE_ROLE,
-    NOT_PROVISIONED,
-    NOT_RUNNING,
-)
 from emulator.cloud.records import PowerState, ProvisioningState
+from emulator.cloud.refusals import refusal
 from tests.clients.environments import python_of
 from tests.clients.lab import CloudLab, open_cloud_lab, run
 
 pytestmark = pytest.mark.clients
+
+IN_PROGRESS = refusal("Conflict.in-progress").message
+NO_BOOT_DIAGNOSTICS = refusal("BootDiagnosticsDisabled").message
+NO_ROLE = refusal("AuthorizationFailed.console").message
+NO_STORAGE_ROLE = refusal("AuthorizationFailed.storage").message
+NOT_PROVISIONED = refusal("BadRequest.not-provisioned").message
+NOT_RUNNING = refusal("OperationNotAllowed.not-running").message
 
 COMPUTE, VM, SET = "Microsoft.Compute", "virtualMachines", "virtualMachineScaleSets"
 NOWHERE = "99999999-9999-9999-9999-999999999999"

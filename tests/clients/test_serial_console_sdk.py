@@ -4,11 +4,14 @@ import re
 
 import pytest
 
-from emulator.cloud.console_access import NO_ROLE, NOT_ENABLED
+from emulator.cloud.refusals import refusal
 from tests.clients.environments import python_of
 from tests.clients.lab import CloudLab
 
 pytestmark = pytest.mark.clients
+
+NO_ROLE = refusal("AuthorizationFailed.console").message
+NOT_ENABLED = refusal("SerialConsoleDisabled").message
 
 
 @pytest.fixture(params=["sdk1", "sdk2"])

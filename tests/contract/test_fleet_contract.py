@@ -9,20 +9,19 @@ import pytest
 from emulator.clock import Deadline
 from emulator.cloud.records import VirtualMachine
 from emulator.errors import ConsoleClosed, StateError
-from emulator.fleet.guest import Fleet, FleetGuest
-from emulator.fleet.machine_fleet import Timeouts, open_fleet
-from emulator.fleet.machine_guest import wait_for
+from emulator.fleet.machine_fleet import MachineFleet, Timeouts, open_fleet
+from emulator.fleet.machine_guest import MachineGuest, wait_for
 from tests.support.boot_sectors import ECHO, saying, sector_spec
 from tests.support.fake_fleet import FakeFleet
 from tests.support.service_lab import demo_records
 from tests.support.synthetic_fleet import open_synthetic_fleet
 
 VM, OTHER, *_ = [record for record in demo_records() if isinstance(record, VirtualMachine)]
-Play = Callable[[Callable[[Fleet], Awaitable[None]]], None]
+Play = Callable[[Callable[[MachineFleet], Awaitable[None]]], None]
 
 
 @asynccontextmanager
-async def open_fake(_tmp_path) -> AsyncIterator[Fleet]:
+async def open_fake(_tmp_path) -> AsyncIterator[MachineFleet]:
     def prepare(guest) -> None:
         guest.echoes = True
         guest.says_at_power_on = b"hello"
@@ -32,13 +31,13 @@ async def open_fake(_tmp_path) -> AsyncIterator[Fleet]:
 
 
 @asynccontextmanager
-async def open_synthetic(_tmp_path) -> AsyncIterator[Fleet]:
+async def open_synthetic(_tmp_path) -> AsyncIterator[MachineFleet]:
     with open_synthetic_fleet(0) as fleet:
         yield fleet
 
 
 @asynccontextmanager
-async def open_real(tmp_path) -> AsyncIterator[Fleet]:
+async def open_real(tmp_path) -> AsyncIterator[MachineFleet]:
     code = saying(b"hello", then=ECHO)
     async with open_fleet(
         run_dir=tmp_path / "run",
@@ -52,9 +51,9 @@ async def open_real(tmp_path) -> AsyncIterator[Fleet]:
 @pytest.fixture(params=[open_fake, open_synthetic, pytest.param(open_real, marks=pytest.mark.qemu)])
 def play(request, tmp_path, monkeypatch) -> Play:
     monkeypatch.setenv("TTYLAB_STATE", str(tmp_path / "state"))
-    opener: Callable[[object], AbstractAsyncContextManager[Fleet]] = request.param
+    opener: Callable[[object], AbstractAsyncContextManager[MachineFleet]] = request.param
 
-    def run(act: Callable[[Fleet], Awaitable[None]]) -> None:
+    def run(act: Callable[[MachineFleet], Awaitable[None]]) -> None:
         async def main() -> None:
             async with opener(tmp_path) as fleet, asyncio.timeout(60):
                 await act(fleet)
@@ -64,7 +63,7 @@ def play(request, tmp_path, monkeypatch) -> Play:
     return run
 
 
-async def expect(guest: FleetGuest, text: bytes) -> None:
+async def expect(guest: MachineGuest, text: bytes) -> None:
     seen = await wait_for(
         guest.transcript, lambda: text in guest.transcript.read(), deadline=Deadline.after(30)
     )

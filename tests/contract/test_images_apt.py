@@ -83,6 +83,18 @@ def test_store_says_in_one_line_that_there_is_no_network(tmp_path: Path, entry):
     assert sorted(path.name for path in store.root.rglob("*")) == [".lock", "pool"]
 
 
+def test_an_index_that_is_too_old_is_told_with_what_helps(tmp_path: Path, entry, monkeypatch):
+    says = "E: Release file for http://mirror/InRelease is expired (invalid since 24d)."
+    (tmp_path / "apt-get").write_text(f'#!/bin/sh\necho "{says}" >&2\nexit 100\n')
+    (tmp_path / "apt-get").chmod(0o755)
+    suite = AptSuite(tmp_path, entry)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(
+        ImageError, match=r"is expired .*clock is wrong, or the mirror lags.*Check-Valid-Until"
+    ):
+        suite.update()
+
+
 def test_apt_refuses_a_mirror_whose_index_is_not_signed(tmp_path: Path, entry):
     release = tmp_path / "mirror/dists/bookworm/InRelease"
     release.parent.mkdir(parents=True)

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from emulator.clock import SYSTEM_CLOCK, FakeClock
+from emulator.clock import SYSTEM_CLOCK
 from emulator.errors import MissingPrerequisite
 from emulator.machine.argv import QemuVersion
 from emulator.machine.probe import HostIdentity, choose_accelerator, probe_accelerator
 from emulator.machine.qemu_binary import QemuBinary
 from emulator.machine.spec import Accelerator, MachineType
+from tests.support.fake_clock import FakeClock
 
 USABLE = "printf RPLXTUSB; exit 33"
 STUCK = "printf RPLX; exit 0"

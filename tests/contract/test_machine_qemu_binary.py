@@ -5,11 +5,13 @@ import os
 
 import pytest
 
-from emulator.clock import Deadline, FakeClock
+from emulator.clock import Deadline
 from emulator.errors import MissingPrerequisite
+from emulator.machine.architectures import ARM64, X86_64
 from emulator.machine.argv import QemuVersion
 from emulator.machine.process import run_bounded
-from emulator.machine.qemu_binary import ENVIRONMENT, find_qemu, query_version
+from emulator.machine.qemu_binary import find_qemu, query_version
+from tests.support.fake_clock import FakeClock
 
 GOOD = "echo 'QEMU emulator version 9.1.3 (somebody)'"
 
@@ -36,11 +38,20 @@ def test_find_qemu_prefers_the_path_then_the_environment_then_path(program, tmp_
     given, named = program(GOOD, "given"), program(GOOD, "named")
     on_path = program(GOOD, "qemu-system-x86_64")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    monkeypatch.delenv(ENVIRONMENT, raising=False)
+    monkeypatch.delenv(X86_64.environment, raising=False)
     assert find_qemu().path == on_path
-    monkeypatch.setenv(ENVIRONMENT, str(named))
+    monkeypatch.setenv(X86_64.environment, str(named))
     assert find_qemu().path == named
     assert find_qemu(str(given)).path == given
+
+
+def test_find_qemu_of_another_architecture_has_names_of_its_own(program, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv(X86_64.environment, str(program(GOOD, "named")))
+    with pytest.raises(
+        MissingPrerequisite, match="qemu-system-aarch64 is missing; apt-get install qemu-system-arm"
+    ):
+        find_qemu(architecture=ARM64)
 
 
 def test_find_qemu_says_how_to_get_one_when_there_is_none(tmp_path):

@@ -28,7 +28,6 @@ from emulator.cloud.roles import BUILT_IN_ROLES
 from emulator.errors import CloudError, SpecError, StateError
 from emulator.service.running_service import ServiceOptions, first_records, settle
 from emulator.service.state import store as store_module
-from emulator.service.state.run_dirs import collect_run_dirs, open_run_dir
 from emulator.service.state.store import Store, dump_record, hold_state_directory, load_record, open_store
 
 WAIT_S = 20.0
@@ -302,21 +301,3 @@ def test_deletion_that_was_accepted_before_a_kill_is_done_at_the_next_start(
     goes = {key for key in before if doomed in key and (doomed == "rg1" or "|" not in key)}  # | is a role's
     assert before - after == goes
     assert {one.key for one in load(tmp_path / "cloud.db")} == after - {one.key for one in BUILT_IN_ROLES}
-
-
-def test_run_directory_goes_with_its_server(tmp_path: Path) -> None:
-    with open_run_dir(tmp_path) as path:
-        (path / "file").touch()
-        assert collect_run_dirs(tmp_path) == []
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_run_directory_of_a_dead_server_is_collected(tmp_path: Path) -> None:
-    dead = tmp_path / "1-dead"
-    dead.mkdir()
-    (dead / "file").touch()
-    assert collect_run_dirs(tmp_path, dry_run=True) == [dead]
-    assert dead.exists()
-    with open_run_dir(tmp_path) as path:
-        assert [one for one in tmp_path.iterdir() if one.is_dir()] == [path]
-    assert collect_run_dirs(tmp_path / "none") == []

@@ -1,5 +1,5 @@
-"""What every target does: the same tests on a machine, on its pty by pyserial, behind RFC 2217, and on a VM
-of the console service by each of its links.
+"""What every target does: the same tests on a machine, on its pty by pyserial, behind RFC 2217, as a board,
+and on a VM of the console service by each of its links.
 
 Each target has a guest of its own, booted once; the tests use it in their order, and the last one kills it.
 """
@@ -14,10 +14,11 @@ from emulator.clock import Deadline
 from emulator.cloud.resource_id import vm_id
 from emulator.errors import StateError
 from emulator.guest_text.records import UserView
-from emulator.images.image import CONSOLE_ARGS, FAST_ARGS
+from emulator.lab_file.read import VARIABLE
+from emulator.machine.architectures import X86_64
 from emulator.machine.control import Capability
 from emulator.machine.machine import Machine, open_machine
-from emulator.machine.spec import Firmware, MachineSpec, MachineType, kernel_for
+from emulator.machine.spec import MachineSpec, MachineType
 from harness.azure.address import ServiceAddress, address_of_ready
 from harness.azure.arm import open_arm
 from harness.azure.virtual_machine import own_vm
@@ -34,8 +35,10 @@ from harness.scenario.steps import Inject, Shows
 from harness.scenario.stimulus import Nmi, SysRq
 from harness.scenario.verdict import Reason, Status
 from harness.signatures.scanner import scan_boots
+from harness.targets.board import open_board
 from harness.targets.serial_port import open_port
-from harness.targets.service import LinkWire, service_capabilities, service_target
+from harness.targets.service import service_capabilities, service_target
+from tests.support.board_rig import board_table
 from tests.support.rfc2217_server import open_rfc2217_server
 
 pytestmark = pytest.mark.qemu
@@ -62,14 +65,22 @@ def open_rfc2217_target(machine: Machine, stack: ExitStack) -> Target:
     return stack.enter_context(open_port(f"rfc2217://{host}:{port}"))
 
 
-def open_service_target(
-    address: ServiceAddress, spec: MachineSpec, wire: LinkWire, stack: ExitStack
-) -> Target:
+def open_board_target(machine: Machine, stack: ExitStack) -> Target:
+    server = open_rfc2217_server(machine.console, on_break=lambda: machine.send_break(soon()))
+    host, port = stack.enter_context(server)
+    lab_file = machine.run_dir / "lab.toml"
+    lab_file.write_text(board_table(machine, f"rfc2217://{host}:{port}"))
+    patch = stack.enter_context(pytest.MonkeyPatch.context())
+    patch.setenv(VARIABLE, str(lab_file))
+    return stack.enter_context(open_board("bench1", boots=True))
+
+
+def open_service_target(address: ServiceAddress, spec: MachineSpec, raw: bool, stack: ExitStack) -> Target:
     arm = stack.enter_context(open_arm(address))
-    vm = vm_id(address.subscription, address.group, f"contract-{wire}")
+    vm = vm_id(address.subscription, address.group, f"contract-{'raw' if raw else 'azure'}")
     stack.enter_context(own_vm(arm, vm, spec, image="bookworm"))
     able = service_capabilities(spec)
-    return stack.enter_context(service_target(arm, vm, able=able, name="service", wire=wire))
+    return stack.enter_context(service_target(arm, vm, able=able, name="service", raw=raw))
 
 
 @dataclass(kw_only=True)
@@ -81,12 +92,19 @@ class Rig:
     obstacle: str | None
 
 
-WIRES = {"service": LinkWire.AZURE, "service-raw": LinkWire.RAW}
-OBSTACLES = {"machine": None, "pty": "a pty carries no BREAK", "rfc2217": None, **dict.fromkeys(WIRES)}
+WIRES = {"service": False, "service-raw": True}
+OBSTACLES = {
+    "machine": None,
+    "pty": "a pty carries no BREAK",
+    "rfc2217": None,
+    "board": None,
+    **dict.fromkeys(WIRES),
+}
 OPENERS: dict[str, Callable[[Machine, ExitStack], Target]] = {
     "machine": open_machine_target,
     "pty": open_pty_target,
     "rfc2217": open_rfc2217_target,
+    "board": open_board_target,
 }
 
 
@@ -100,21 +118,24 @@ def rig(request, lab, tmp_path_factory) -> Iterator[Rig]:
         name=f"contract-{request.param}",
         machine=MachineType.PC,
         memory_mib=256,
-        kernel=kernel_for(image, Firmware.SEABIOS),
+        kernel=image.vmlinux,
         initrd=image.initrd,
         tell_tsc=True,
-        command_line=(*CONSOLE_ARGS, *FAST_ARGS),
+        command_line=(*X86_64.console_words, *X86_64.kernel_words),
     )
     with ExitStack() as stack:
         if request.param in WIRES:
             address = address_of_ready(asdict(request.getfixturevalue("cloud")), name="cloud")
             target = open_service_target(address, spec, WIRES[request.param], stack)
         else:
-            run_dir, accelerator = tmp_path_factory.mktemp(request.param), lab.choice(spec.machine)
-            opened = open_machine(spec, run_dir=run_dir, qemu=lab.qemu, accelerator=accelerator, start=False)
+            run_dir, accelerator = tmp_path_factory.mktemp(request.param), lab.choice(spec)
+            opened = open_machine(
+                spec, run_dir=run_dir, qemu=lab.qemu(spec), accelerator=accelerator, start=False
+            )
             machine = stack.enter_context(opened)
             target = OPENERS[request.param](machine, stack)
-            machine.power_on(soon())
+            if request.param != "board":  # which is on by its command
+                machine.power_on(soon())
         guest = LinuxGuest(Session(target.channel))
         guest.reach(Stage.SHELL, soon())
         yield Rig(target=target, guest=guest, obstacle=OBSTACLES[request.param])

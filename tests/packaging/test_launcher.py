@@ -143,10 +143,10 @@ def test_tests_get_the_programs_that_only_they_need(checkout: Checkout) -> None:
     checkout.run("doctor")
     checkout.put("as")
     checkout.put("gcc")
-    needed = "chromium swtpm wimtools xorriso"
+    needed = "chromium qemu-system-arm swtpm wimtools xorriso"
     assert f"the tests need, with apt-get: {needed}\n" in checkout.run("test").stderr
     assert any(call.startswith("apt-get install") and f" {needed} " in call for call in checkout.calls)
-    for program in ("chromium", "swtpm", "wimlib-imagex", "xorriso"):
+    for program in ("chromium", "qemu-system-aarch64", "swtpm", "wimlib-imagex", "xorriso"):
         checkout.put(program)
     assert checkout.run("test").stderr == ""
 
@@ -262,37 +262,33 @@ def test_quiet_set_up_says_nothing(checkout: Checkout) -> None:
     assert checkout.run("doctor", TTYLAB_SETUP_QUIET="1").stderr == ""
 
 
-@pytest.mark.parametrize(
-    ("arguments", "builds"),
-    [(["run"], True), (["run", "-k", "nmi"], True), (["run", "--list", "--json"], False), (["boot"], False)],
-)
-def test_run_makes_sure_of_its_images_first(
-    checkout: Checkout, arguments: list[str], *, builds: bool
+@pytest.mark.parametrize("arguments", [["run"], ["run", "-k", "nmi"], ["--debug", "run", "--list"], ["boot"]])
+def test_command_is_all_that_is_started_where_nothing_is_missing(
+    checkout: Checkout, arguments: list[str]
 ) -> None:
+    checkout.run("doctor")
+    checkout.forget_calls()
     done = checkout.run(*arguments)
-    assert ("python -P -m harness images build --all" in checkout.calls) == builds
     assert done.stdout == f"ran: -P -m harness {' '.join(arguments)}\n"
+    assert checkout.calls == [f"python -P -m harness {' '.join(arguments)}"]
 
 
-def test_run_reads_its_matrix_before_it_builds_images(checkout: Checkout) -> None:
+def test_run_reads_its_matrix_before_it_fetches_what_is_missing(checkout: Checkout) -> None:
     refuses = '"-P -m harness run"*--check*) echo "nosuch.toml: not there" >&2; exit 2 ;;\n"-P -m harness "*)'
     checkout.put("python3", PYTHON.replace('"-P -m harness "*)', refuses))
     checkout.run("doctor")
     checkout.forget_calls()
+    (checkout.programs / "qemu-img").unlink()
     done = checkout.run("run", "nosuch.toml", "-k", "a b")
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "nosuch.toml: not there\n")
     assert checkout.calls == ["python -P -m harness run --check nosuch.toml -k a b"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "builds"),
-    [(["--debug", "run"], True), (["scenarios", "show", "run"], False), (["boot", "-k", "run x"], False)],
-)
-def test_only_the_command_run_builds_images(
-    checkout: Checkout, arguments: list[str], *, builds: bool
-) -> None:
-    checkout.run(*arguments)
-    assert ("python -P -m harness images build --all" in checkout.calls) == builds
+@pytest.mark.parametrize("arguments", [["scenarios", "show", "run"], ["boot", "-k", "run x"]])
+def test_only_the_command_run_looks_for_what_guests_need(checkout: Checkout, arguments: list[str]) -> None:
+    checkout.run("doctor")
+    (checkout.programs / "qemu-img").unlink()
+    assert checkout.run(*arguments).stderr == ""
 
 
 @pytest.mark.parametrize("command", ["run", "test"])

@@ -57,11 +57,3 @@ def test_ci_calls_exactly_the_readmes_test_command() -> None:
     (line, end) = (CHECKOUT / ".ci/run").read_text(encoding="utf-8").split("\n")[1:]
     corpus = 'TTYLAB_CORPUS="$PWD/../shared/corpus"'  # which a clone elsewhere may lack, and CI here may not
     assert (line.partition(" #")[0], end) == (f"exec env {corpus} ./ttylab test", "")
-
-
-@pytest.mark.parametrize("name", ["github-actions.yml", "gitlab-ci.yml", "azure-pipelines.yml"])
-def test_provider_templates_call_ttylab_and_nothing_cleverer(name: str) -> None:
-    text = (CHECKOUT / "ci/templates" / name).read_text(encoding="utf-8")
-    calls = set(re.findall(r"\./ttylab \w+", text))
-    assert calls == {"./ttylab test", "./ttylab run", "./ttylab snapshots"}
-    assert not re.search(r"\b(pip|tox|pytest|python) ", text.replace("python3 python3-venv", ""))

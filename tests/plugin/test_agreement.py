@@ -159,6 +159,14 @@ def test_session_that_a_plug_in_ends_says_so_and_is_red(project):
     assert result.ret == EXIT_BROKEN
 
 
+def test_run_that_skips_every_cell_is_not_green(project):
+    plug_in(project, "def pytest_runtest_setup(item):\n    pytest.skip('no bench today')\n")
+    result = run(project, "-k", "bookworm")
+    assert {cell.status for cell in cells(project).values()} == {"skipped"}
+    assert result.ret == EXIT_BROKEN
+    assert "no cell was played: 4 skipped, the first since not run: no bench today" in result.stdout.str()
+
+
 def test_reason_of_the_end_is_kept_although_pytest_fails_to_show_it(project):
     plug_in(
         project,

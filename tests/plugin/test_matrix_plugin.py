@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -148,13 +149,14 @@ def stable(run_dir: Path) -> list[dict]:
     return [{key: value for key, value in cell.items() if key not in VOLATILE} for cell in found]
 
 
-def test_workers_give_the_same_result_and_a_killed_one_loses_no_cell(project):
-    """One run on two workers, one of which is killed in the middle of a cell."""
+@pytest.mark.parametrize("workers", [("-n", "2"), ("-n", "0", "-p", "harness.plugin.apart")])
+def test_workers_give_the_same_result_and_a_killed_one_loses_no_cell(project, workers):
+    """One run on workers, one of which is killed in the middle of a cell."""
     run(project)
     alone = stable(project.path / "run")
     shutil.rmtree(project.path / "run")
     project.path.joinpath("behaviours.json").write_text(json.dumps({IDS[4]: "kill"}))
-    result = project.runpytest_subprocess(*PYTEST_WORDS, *FIXED, "-n", "2", "--alluredir", "allure")
+    result = project.runpytest_subprocess(*PYTEST_WORDS, *FIXED, *workers, "--alluredir", "allure")
     assert result.ret == EXIT_BROKEN
     found = stable(project.path / "run")
     assert [cell for cell in found if cell["cell"]["id"] != IDS[4]] == [
@@ -187,15 +189,18 @@ def _check_allure(directory: Path) -> None:
     assert "Linux version 6.1.0" in directory.joinpath(attached["source"]).read_text()
 
 
-def test_run_command_shows_progress_and_passes_the_exit_code_on(project):
+@pytest.mark.parametrize("workers", [(), ("-p", "harness.plugin.apart"), ("-n", "2")])
+def test_run_command_shows_progress_and_passes_the_exit_code_on(project, workers):
     """`ttylab run` becomes pytest with the progress plug-in; what it prints is read here as CI would."""
     run_dir = project.path / "run"
-    fixed = (*PYTEST_WORDS, "-p", "tests.support.fake_lab")
-    project.path.joinpath("behaviours.json").write_text(json.dumps({IDS[0]: "fail"}))
+    fixed = (*PYTEST_WORDS, "-p", "tests.support.fake_lab", *workers)
+    project.path.joinpath("behaviours.json").write_text(json.dumps({IDS[0]: "fail", IDS[1]: "tells"}))
     result = project.runpytest_subprocess(*fixed, "--run-dir", str(run_dir), "-k", "bookworm", "small.toml")
     assert result.ret == EXIT_FAILED
     lines = result.errlines
-    assert any(line.startswith("[  1/4] failed") and IDS[0] in line for line in lines)
+    assert any(re.match(r"\[  \d/4\] failed", line) and IDS[0] in line for line in lines)
+    told = [line for line in lines if line.startswith("ttylab: disk b.vhd: ")]
+    assert told == ["ttylab: disk b.vhd: copying", "ttylab: disk b.vhd: ready"]
     assert lines[-2:] == [
         next(line for line in lines if line.startswith("4 cells, 3 passed, 1 failed in ")),
         f"report: {run_dir}/report/index.html",

@@ -6,7 +6,6 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.clock import FakeClock
 from emulator.console.channel import Cursor
 from emulator.console.marks import MarkKind
 from emulator.console.outgoing import LinkFlow, OutgoingQueue
@@ -17,6 +16,7 @@ from emulator.console.transcript import (
     Transcript,
     load_transcript,
 )
+from tests.support.fake_clock import FakeClock
 
 PIECES = st.lists(st.binary(max_size=20), max_size=12)
 MARKS = st.tuples(

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.errors import ImageError
-from emulator.images.kernel import extract_vmlinux, has_pvh_entry
+from emulator.kernel_files.vmlinux import extract_vmlinux, has_pvh_entry
 
 MAGICS = st.sampled_from(
     [b"\x02\x21\x4c\x18", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00", b"\x1f\x8b\x08\x00", b""]

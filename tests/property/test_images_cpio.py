@@ -5,7 +5,7 @@ import stat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.images import cpio
+from emulator.kernel_files import cpio
 
 NAMES = st.text("abcdefgh-_.0", min_size=1, max_size=8).filter(lambda name: name not in {".", ".."})
 LEAVES = st.dictionaries(NAMES, st.binary(max_size=40), max_size=8)

@@ -6,6 +6,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emulator.disks.formats import DiskFormat
+from emulator.machine.architectures import board_of
 from emulator.machine.argv import FirmwareFiles, QemuVersion, Wiring, build_argv
 from emulator.machine.spec import (
     SATA_MOST,
@@ -13,8 +15,6 @@ from emulator.machine.spec import (
     Device,
     Disk,
     DiskBus,
-    DiskFormat,
-    Firmware,
     MachineSpec,
     MachineType,
     WatchdogAction,
@@ -48,6 +48,7 @@ def specs(draw):
     spec = MachineSpec(
         name=draw(st.from_regex(r"[a-z0-9][a-z0-9._-]{0,10}", fullmatch=True)),
         machine=machine,
+        firmware=board_of(machine).firmwares[0],
         vcpus=draw(st.integers(1, 4)),
         memory_mib=draw(st.integers(128, 4096)),
         accelerator=draw(st.sampled_from(Accelerator)),
@@ -67,16 +68,19 @@ def specs(draw):
         return spec
     return replace(
         spec,
-        firmware=draw(st.sampled_from(Firmware)),
+        firmware=draw(st.sampled_from(board_of(machine).firmwares)),
         devices=frozenset(draw(st.lists(st.sampled_from(Device)))),
-        disks=tuple(draw(st.lists(DISKS, max_size=3))),
+        disks=tuple(
+            disk if board_of(machine).sata else replace(disk, bus=DiskBus.VIRTIO)
+            for disk in draw(st.lists(DISKS, max_size=3))
+        ),
         bulk_console=draw(st.booleans()),
-        windows=draw(st.none() | WINDOWS),
+        windows=draw(st.none() | WINDOWS) if board_of(machine).screen else None,
     )
 
 
 def argv_of(spec, *, console_path=Path("/dev/pts/1")):
-    uefi = spec.firmware is Firmware.OVMF
+    uefi = spec.firmware.is_uefi
     wiring = Wiring(
         console_path=console_path,
         qmp_fd=3,

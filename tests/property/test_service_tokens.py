@@ -10,7 +10,7 @@ from emulator.cloud.directory import resource_of_client_scope, resource_of_user_
 from emulator.cloud.documents import parse_filter, parse_instant
 from emulator.cloud.roles import read_assignment, read_definition
 from emulator.errors import CloudError
-from emulator.service.core.authentication import accept_token
+from emulator.service.core.call import accept_token
 from emulator.service.core.entra import parse_form
 from tests.support.service_lab import SUBSCRIPTION, TENANT, open_test_service, token_for
 

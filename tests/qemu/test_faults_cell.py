@@ -9,17 +9,18 @@ import pytest
 
 from emulator.clock import Deadline
 from emulator.errors import ImageError, LabError, MissingPrerequisite
-from emulator.images.image import Image
 from emulator.machine.ledger import Ledger, list_machines
 from emulator.machine.machine import open_machine
+from emulator.machine.qemu_binary import find_uefi
 from emulator.machine.spec import Accelerator, Disk, Firmware, MachineSpec, MachineType
 from harness.cells.cell import Cell
 from harness.play.session import Session
 from harness.run.cell_run import CellRun, read_result
-from harness.run.lab import Lab
 from harness.scenario.scenario import Scenario
 from harness.scenario.steps import Expect, Inject, Shows, Signals, Silence
 from harness.scenario.stimulus import Nmi
+from harness.snapshots.lab import Lab
+from tests.support.linux_images import linux_image
 
 pytestmark = pytest.mark.qemu
 
@@ -46,21 +47,9 @@ class Bench(Lab):
     def guest_image(self, name):
         if self.fault is not None:
             raise self.fault
-        files = {file: self.run_dir / file for file in ("bzimage", "vmlinux", "initrd")}
-        for path in files.values():
-            path.write_bytes(b"no kernel" * 100)
-        return Image(
-            name=name,
-            suite="sid",
-            flavour="cloud",
-            kernel_version="1",
-            kernel_release="1",
-            sha256={},
-            packages=(),
-            modules=frozenset(),
-            directory=self.run_dir,
-            **files,
-        )
+        for file in ("bzimage", "vmlinux", "initrd"):
+            (self.run_dir / file).write_bytes(b"no kernel" * 100)
+        return linux_image(name, sha256={"vmlinux": "00"}, directory=self.run_dir)
 
 
 @pytest.fixture
@@ -177,8 +166,8 @@ def test_cell_is_broken_when_qemu_refuses_to_start(bench):
     assert "argv: " in result.message
 
 
-def test_cell_is_broken_with_what_mends_it_when_the_firmware_is_missing(bench, monkeypatch):
-    monkeypatch.setattr("emulator.machine.qemu_binary._OVMF", ())
+def test_cell_is_broken_with_what_mends_it_when_the_firmware_is_missing(bench, monkeypatch, tmp_path):
+    monkeypatch.setitem(find_uefi.__kwdefaults__, "root", tmp_path)
     result = run(bench, WAIT, cell=replace(CELL, firmware=Firmware.OVMF))
     assert result.status == "broken"
     assert result.message == ("OVMF (OVMF_CODE_4M.fd and OVMF_VARS_4M.fd) is missing; apt-get install ovmf")

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from emulator.machine.architectures import X86_64
 from emulator.machine.ledger import Ledger, collect_garbage
-from emulator.machine.qemu_binary import PROGRAM
 
 pytestmark = pytest.mark.qemu
 
@@ -66,7 +66,7 @@ class Runs:
 
     def use_qemu(self, script: str) -> None:
         path = self.root / "qemu"
-        path.write_text(script.format(qemu=shutil.which(PROGRAM)), encoding="utf-8")
+        path.write_text(script.format(qemu=shutil.which(X86_64.program)), encoding="utf-8")
         path.chmod(0o755)
         self.environment["TTYLAB_QEMU"] = str(path)
 

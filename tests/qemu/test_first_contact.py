@@ -8,9 +8,10 @@ import pytest
 from emulator.clock import Deadline
 from emulator.cloud.records import VirtualMachine
 from emulator.console.marks import MarkKind
-from emulator.fleet.guest import Observed, spec_of
+from emulator.fleet.guest import spec_of
 from emulator.fleet.machine_fleet import Timeouts, open_fleet
 from emulator.fleet.machine_guest import wait_for
+from emulator.fleet.observed import Observed
 from emulator.images.store import ImageStore
 from emulator.machine.machine import open_machine
 from emulator.machine.spec import Firmware, MachineType

@@ -13,7 +13,7 @@ import pytest
 from emulator.clock import Deadline
 from emulator.images.image import hash_file, linux_spec
 from emulator.machine.machine import Machine, open_machine
-from emulator.machine.spec import Firmware, MachineType
+from emulator.machine.spec import Board, Firmware, MachineType
 from harness.play.screen import Screen
 from harness.play.session import Session
 from harness.scenario.steps import View
@@ -63,10 +63,10 @@ class Rig:
 def rig(request, lab, tmp_path_factory) -> Iterator[Rig]:
     image = lab.guest_image("bookworm-grub")
     words = ("ttylab.hostname=web-1.example", "sysctl.kernel.sysrq=1")
-    spec = linux_spec(image, machine=BOARDS[request.param], firmware=request.param, words=words)
-    choice = lab.choice(spec.machine)
+    spec = linux_spec(image, Board(machine=BOARDS[request.param], firmware=request.param, words=words))
+    choice = lab.choice(spec)
     run_dir = tmp_path_factory.mktemp(f"grub-{request.param}")
-    with open_machine(spec, run_dir=run_dir, qemu=lab.qemu, accelerator=choice) as machine:
+    with open_machine(spec, run_dir=run_dir, qemu=lab.qemu(spec), accelerator=choice) as machine:
         yield Rig(machine=machine, session=Session(machine.console), disk_sha256=image.sha256["disk.img"])
 
 
@@ -146,8 +146,8 @@ def test_guest_takes_a_host_name_and_keeps_it_when_another_is_none(lab, tmp_path
     wrong = ("", "-x", "x.", "a_b", "$(reboot)", "a" * 65)
     words = [f"ttylab.hostname={name}" for name in ("good-1", *wrong)]
     image = lab.guest_image("bookworm")
-    spec = linux_spec(image, machine=MachineType.PC, firmware=Firmware.SEABIOS, words=words)
-    opened = open_machine(spec, run_dir=tmp_path / "run", qemu=lab.qemu, accelerator=lab.choice(spec.machine))
+    spec = linux_spec(image, Board(machine=MachineType.PC, firmware=Firmware.SEABIOS, words=words))
+    opened = open_machine(spec, run_dir=tmp_path / "run", qemu=lab.qemu(spec), accelerator=lab.choice(spec))
     with opened as machine:
         match = Session(machine.console).expect(rb"[\r\n]good-1 login: ", soon())
     assert match.before.count(b"ttylab.hostname: not a host name, kept good-1\r\n") == len(wrong)

@@ -8,12 +8,13 @@ import struct
 import subprocess
 import tty
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from emulator.machine.argv import Wiring, build_argv
-from emulator.machine.qemu_binary import find_ovmf, find_qemu, open_private_vars
+from emulator.machine.qemu_binary import find_firmware, find_qemu, open_private_vars
 from emulator.machine.spec import Device, Disk, DiskBus, Firmware, MachineSpec, MachineType
 
 pytestmark = pytest.mark.qemu
@@ -24,8 +25,8 @@ class Paused:
     """A QEMU that was started from a spec and never continued."""
 
     def __init__(self, spec, directory, *, stack):
-        qemu = find_qemu()
-        firmware = find_ovmf() if spec.firmware is Firmware.OVMF else None
+        qemu = find_qemu(architecture=spec.architecture)
+        firmware = find_firmware(spec.firmware)
         master, slave = os.openpty()
         stack.callback(os.close, master)
         stack.callback(os.close, slave)
@@ -100,7 +101,7 @@ def spec_of(machine, tmp_path, **fields):
     return MachineSpec(name="m.1_a-b", machine=machine, vcpus=2, seed=1, **fields)
 
 
-@pytest.mark.parametrize("firmware", list(Firmware))
+@pytest.mark.parametrize("firmware", [Firmware.SEABIOS, Firmware.OVMF])
 @pytest.mark.parametrize("machine", [MachineType.PC, MachineType.Q35])
 def test_qemu_takes_the_argv_and_waits_for_cont(paused, tmp_path, machine, firmware):
     qemu = paused(spec_of(machine, tmp_path, firmware=firmware))
@@ -109,6 +110,19 @@ def test_qemu_takes_the_argv_and_waits_for_cont(paused, tmp_path, machine, firmw
     files = {block["inserted"]["image"]["filename"] for block in qemu.ask("query-block")}
     assert str(tmp_path / "other,disk.raw") in files
     assert qemu.ask("query-name")["name"] == "m.1_a-b"
+    assert len(qemu.ask("query-cpus-fast")) == 2
+
+
+def test_qemu_takes_the_argv_of_virt_with_every_part(paused, tmp_path):
+    kernel = tmp_path / "no, kernel"
+    kernel.write_bytes(bytes(0x38) + b"ARMd" + bytes(0x1000))
+    fields = {"kernel": kernel, "command_line": ("a",), "firmware": Firmware.NONE}
+    spec = spec_of(MachineType.Q35, tmp_path)
+    disks = tuple(replace(disk, bus=DiskBus.VIRTIO) for disk in spec.disks)
+    qemu = paused(replace(spec, machine=MachineType.VIRT, disks=disks, **fields))
+    assert qemu.ask("query-status")["status"] == "prelaunch"
+    files = {block["inserted"]["image"]["filename"] for block in qemu.ask("query-block")}
+    assert str(tmp_path / "other,disk.raw") in files
     assert len(qemu.ask("query-cpus-fast")) == 2
 
 

@@ -5,8 +5,8 @@ import pytest
 from emulator.cloud.guest_plan import GuestPlan
 from emulator.errors import SpecError
 from emulator.fleet.guest import spec_of
-from emulator.images import kinds
-from emulator.images.kinds import open_image
+from emulator.guest_images import kinds
+from emulator.guest_images.kinds import open_image
 from harness.cells.cell import parse_cell_id
 from harness.cells.matrix import read_matrix
 from harness.run.cell_run import CellRun

@@ -15,8 +15,9 @@ from emulator.console.transcript import load_transcript
 from emulator.values import load_json
 from harness import cli
 from harness.cells.cell import parse_cell_id
-from harness.repeat.hunt import HuntRun, make_snapshots
+from harness.repeat.hunt import make_snapshots, play_hunt
 from harness.repeat.plan import SHIFTS, Repetition
+from harness.repeat.request import HuntRequest
 from harness.repeat.summary import Hunt
 from harness.repeat.workers import Job
 from harness.report.model import CellResult
@@ -25,6 +26,7 @@ from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Alive, Reach, Run, Send
 from harness.scenario.verdict import Status
+from harness.snapshots.lab import Lab
 
 pytestmark = pytest.mark.qemu
 
@@ -48,9 +50,10 @@ def playing(name, *steps):
 def hunt(tmp_path, scenario, plan, *, jobs=2):
     cell = parse_cell_id(f"bullseye.pc.seabios.1.{scenario.name}")
     what = Hunt(cell=cell.id, seed=1, kinds=frozenset(), planned=len(plan), jobs=jobs)
-    job = Job(cell=cell, scenario=scenario, hunt=what, run_dir=tmp_path / "hunt")
-    assert make_snapshots(job, job.open_lab(), (None,)) == ""
-    return HuntRun(job=job, plan=plan).run()
+    request = HuntRequest(cell=cell.id)
+    job = Job(cell=cell, scenario=scenario, request=request, hunt=what, run_dir=tmp_path / "hunt")
+    assert make_snapshots(job, Lab(run_dir=job.run_dir), (None,)) == ""
+    return play_hunt(job, plan)
 
 
 def machines_left(tmp_path):
@@ -59,12 +62,13 @@ def machines_left(tmp_path):
 
 def test_cell_that_always_passes_fails_0_of_n_under_every_kind_of_jitter(tmp_path, capfd):
     run_dir = tmp_path / "run"
-    words = ["-n", "8", "-j", "2", "--seed", "3", "--json", "--run-dir", str(run_dir), "--time-scale", "3"]
+    words = ["-n", "8", "-j", "2", "--seed", "1176", "--json", "--run-dir", str(run_dir), "--time-scale", "3"]
     assert cli.main(["repeat", HELP, *words]) == EXIT_PASSED
     told = json.loads(capfd.readouterr().out)
     assert told["counts"] == {"passed": 8, "failed": 0, "broken": 0, "skipped": 0}
     assert (told["probability"]["low"], round(told["probability"]["high"], 3)) == (0.0, 0.324)
     assert {one["icount_shift"] for one in told["repetitions"]} == set(SHIFTS)
+    assert {one["load"] for one in told["repetitions"]} == {0, 1, 2}
     assert all(one["start"].startswith("forked from shell ") for one in told["repetitions"])
     assert [path.name for path in run_dir.iterdir()] == ["repeat.json"]
     assert json.loads((run_dir / "repeat.json").read_text()) == told
@@ -87,13 +91,14 @@ def test_one_repetition_is_had_again_with_what_disturbed_it_in_its_evidence(tmp_
 
 
 def test_sac_guest_is_repeated_under_jitter_too(tmp_path, capfd):
-    words = ["-n", "6", "-j", "2", "--seed", "3", "--json", "--run-dir", str(tmp_path / "run")]
+    words = ["-n", "4", "-j", "2", "--seed", "1249", "--json", "--run-dir", str(tmp_path / "run")]
     assert (
         cli.main(["repeat", "sac.pc.seabios.1.sac-nmi-ignored", *words, "--time-scale", "3"]) == EXIT_PASSED
     )
     told = json.loads(capfd.readouterr().out)
-    assert told["counts"]["passed"] == 6
+    assert told["counts"]["passed"] == 4
     assert {one["icount_shift"] for one in told["repetitions"]} == set(SHIFTS)
+    assert {one["load"] for one in told["repetitions"]} == {0, 1, 2}
 
 
 def test_guest_that_fails_at_random_is_found_and_its_causes_are_told_apart(tmp_path):
@@ -137,8 +142,9 @@ def test_lab_that_breaks_is_counted_apart(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")  # the workers find no QEMU; all that is shared was found before
     cell = parse_cell_id(HELP)
     what = Hunt(cell=cell.id, seed=1, kinds=frozenset(), planned=2, jobs=1)
-    job = Job(cell=cell, scenario=playing("sysrq-help", SHELL), hunt=what, run_dir=tmp_path / "hunt")
-    summary = HuntRun(job=job, plan=[Repetition(number=1), Repetition(number=2, load=1)]).run()
+    request, scenario = HuntRequest(cell=cell.id), playing("sysrq-help", SHELL)
+    job = Job(cell=cell, scenario=scenario, request=request, hunt=what, run_dir=tmp_path / "hunt")
+    summary = play_hunt(job, [Repetition(number=1), Repetition(number=2, load=1)])
     assert (summary.count(Status.BROKEN), summary.failures, summary.exit_code) == (2, None, EXIT_BROKEN)
 
 

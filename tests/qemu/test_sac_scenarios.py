@@ -15,10 +15,10 @@ from harness.cells.cell import parse_cell_id
 from harness.guests.sac import SacGuest
 from harness.play.session import Session
 from harness.run.cell_run import CellRun, read_result
-from harness.run.lab import Lab
 from harness.scenario.errors import SacUnavailable
 from harness.scenario.stages import Stage
 from harness.scenarios import find_scenario
+from harness.snapshots.lab import Lab
 
 pytestmark = pytest.mark.qemu
 

@@ -8,12 +8,12 @@ from emulator.sac.knobs import Hang, SacKnobs
 from harness.azure.address import address_of_ready
 from harness.cells.cell import parse_cell_id
 from harness.run.cell_run import CellRun
-from harness.run.lab import Lab
 from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
 from harness.scenario.steps import Expect, Inject, Reach, Shows
 from harness.scenario.stimulus import Button, Nmi, Press, SysRq
 from harness.scenarios import find_scenario, phrases
+from harness.snapshots.lab import Lab
 from harness.targets import find_target
 
 pytestmark = pytest.mark.qemu

@@ -38,9 +38,9 @@ def test_account_without_a_password_is_asked_for_none(machine):
 @pytest.mark.parametrize(
     ("user", "password", "says"),
     [
-        ("plain", "wrong", "the guest refused the account b'plain'"),
-        ("nobody-here", "ttylab", "the guest refused the account b'nobody-here'"),
-        ("expired", "ttylab", "the guest wants another password of b'expired'; set one first"),
+        ("plain", "wrong", "the guest refused the account plain"),
+        ("nobody-here", "ttylab", "the guest refused the account nobody-here"),
+        ("expired", "ttylab", "the guest wants another password of expired; set one first"),
     ],
 )
 def test_account_that_gets_no_shell_is_named(machine, user, password, says):

@@ -22,7 +22,8 @@ from emulator.machine.process import read_stat
 from emulator.sac.image import SacBoot, read_sac_dump, sac_spec
 from emulator.snapshots import making
 from emulator.snapshots.manifest import Method, SnapshotRequest
-from emulator.snapshots.snapshot import CONSOLE, MANIFEST, RAM_FILE, VM_STATE
+from emulator.snapshots.room import RAM_FILE, drop_unpacked
+from emulator.snapshots.snapshot import CONSOLE, MANIFEST, VM_STATE
 from harness.play.session import Session
 from harness.scenario.stages import Stage
 from tests.support.state_lab import DRIVER, TCG, StateLab, prove_life, soon
@@ -313,3 +314,16 @@ def test_killed_maker_leaves_a_cache_that_the_next_one_clears(lab: StateLab) -> 
     assert list(lab.store().root.glob(".*.partial")) == []
     with lab.fork(state) as machine:
         prove_life(machine)
+
+
+def test_ram_that_was_given_back_is_unpacked_and_checked(lab: StateLab) -> None:
+    state = lab.ensure()
+    assert state.is_intact()
+    ram = state.directory / RAM_FILE
+    assert not drop_unpacked(state.directory)  # `state` uses it
+    del state
+    assert drop_unpacked(ram.parent)
+    assert not ram.exists()
+    with lab.fork(lab.ensure(lab.store())) as machine:
+        prove_life(machine)
+    assert lab.boots == 1

@@ -11,14 +11,15 @@ import pytest
 
 from emulator.machine.qemu_binary import QemuBinary, find_qemu
 from emulator.machine.run_dir import ARGV_FILE
+from emulator.machine.spec import MachineSpec
 from emulator.snapshots.snapshot import Snapshot
 from emulator.snapshots.store import SnapshotStore
 from harness.cells.cell import parse_cell_id
 from harness.report.model import CellResult, write_cell
 from harness.run.cell_run import CellRun
-from harness.run.lab import Lab
 from harness.run.repro import differences, recorded_spec
 from harness.scenarios import find_scenario
+from harness.snapshots.lab import Lab
 
 pytestmark = pytest.mark.qemu
 CELL = parse_cell_id("sac.q35.seabios.1.sac-nmi-prompt")
@@ -30,8 +31,11 @@ class Bench(Lab):
 
     script = ""
 
+    def qemu(self, spec: MachineSpec) -> QemuBinary:
+        return self.program
+
     @cached_property
-    def qemu(self) -> QemuBinary:
+    def program(self) -> QemuBinary:
         real = find_qemu()
         if not self.script:
             return real
@@ -40,9 +44,12 @@ class Bench(Lab):
         program.chmod(0o700)
         return replace(real, path=program)
 
+    def snapshots(self, spec: MachineSpec) -> SnapshotStore:
+        return self.store
+
     @cached_property
-    def snapshots(self) -> SnapshotStore:
-        return SnapshotStore(root=self.run_dir / "states", qemu=self.qemu)
+    def store(self) -> SnapshotStore:
+        return SnapshotStore(root=self.run_dir / "states", qemu=self.program)
 
 
 def play(lab: Lab, cell=CELL) -> CellResult:

@@ -15,7 +15,7 @@ from emulator.machine.machine import open_machine
 from emulator.machine.power import MachineState
 from emulator.machine.process import read_stat
 from emulator.machine.run_dir import COM2_FILE, FIRMWARE_FILE
-from emulator.machine.spec import Accelerator, Firmware, MachineType, WindowsParts
+from emulator.machine.spec import Accelerator, Board, Firmware, MachineType, WindowsParts
 from emulator.sac.image import SacBoot, sac_spec, write_sac_disk
 from emulator.sac.knobs import Hang, SacKnobs
 from emulator.sac.profile import IDENTITY, load_profile
@@ -30,10 +30,10 @@ from harness.guests.linux import LinuxGuest
 from harness.guests.sac import SacGuest
 from harness.play.session import Session
 from harness.run.cell_run import CellRun
-from harness.run.lab import Lab
 from harness.scenario.errors import SacUnavailable
 from harness.scenario.stages import Stage
 from harness.scenarios import find_scenario
+from harness.snapshots.lab import Lab
 from tests.support.boot_sectors import DISK_SIZE, IDLE, SWITCH_OFF
 from tests.support.sac_guest import TCG
 from tests.support.windows_media import COM2, saying_on, write_media
@@ -71,10 +71,10 @@ def booted(image, tmp_path, **fields):
 # -- parts -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("firmware", Firmware)
+@pytest.mark.parametrize("firmware", [Firmware.SEABIOS, Firmware.OVMF])
 def test_linux_guest_sees_spcr_com2_and_network_card(tmp_path, firmware):
     parts = WindowsParts(acpi_tables=(ensure_spcr(tmp_path),))
-    plain = linux_spec(ImageStore().ensure("bookworm"), machine=MachineType.Q35, firmware=firmware)
+    plain = linux_spec(ImageStore().ensure("bookworm"), Board(machine=MachineType.Q35, firmware=firmware))
     spec = replace(plain, windows=parts)
     with open_machine(spec, run_dir=tmp_path / "run", accelerator=TCG) as machine:
         guest = LinuxGuest(Session(machine.console))
@@ -89,7 +89,7 @@ def test_linux_guest_sees_spcr_com2_and_network_card(tmp_path, firmware):
 
 
 @pytest.mark.parametrize("machine", [MachineType.PC, MachineType.Q35])
-@pytest.mark.parametrize("firmware", Firmware)
+@pytest.mark.parametrize("firmware", [Firmware.SEABIOS, Firmware.OVMF])
 def test_qemu_takes_the_whole_machine_and_its_tpm_lives_and_ends_with_it(tmp_path, machine, firmware):
     iso, answers = tmp_path / "a, b.iso", tmp_path / "answers.iso"
     write_media(iso)
@@ -210,7 +210,7 @@ def test_registered_disk_that_was_changed_is_no_longer_booted(tmp_path, register
 # -- where a guest is that will not come to SAC ------------------------------------------------
 
 
-@pytest.mark.parametrize("firmware", Firmware)
+@pytest.mark.parametrize("firmware", [Firmware.SEABIOS, Firmware.OVMF])
 def test_empty_disk_is_named(tmp_path, firmware):
     (tmp_path / "empty.img").write_bytes(bytes(DISK_SIZE))
     with booted(image_of(tmp_path / "empty.img", firmware=firmware), tmp_path) as (_, guest):

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from emulator.windows.answer_file import BOOT_SETTINGS, READY, STAGE, STAGES, UNATTEND
+from emulator.windows.answer_file import READY, STAGE
+
+UNATTEND = "urn:schemas-microsoft-com:unattend"
+STAGES = ("setup", "specialize", "first-logon")
+BOOT_SETTINGS = (
+    "bcdedit /emssettings EMSPORT:1 EMSBAUDRATE:115200",
+    "bcdedit /ems {current} on",
+    "bcdedit /set {bootmgr} displaybootmenu yes",
+    "bcdedit /set {bootmgr} timeout 10",
+    "bcdedit /set {bootmgr} bootems yes",
+    "bcdedit /set {current} bootstatuspolicy IgnoreAllFailures",
+    "bcdedit /set {current} recoveryenabled no",
+)
 
 _NAMESPACES = {"u": UNATTEND}
 _ATTRIBUTES = ("name", "processorArchitecture", "publicKeyToken", "language", "versionScope")

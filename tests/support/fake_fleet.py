@@ -12,7 +12,7 @@ from emulator.clock import SYSTEM_CLOCK, Clock
 from emulator.cloud.records import VirtualMachine
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, EmulatorError, StateError
-from emulator.fleet.guest import Observed
+from emulator.fleet.observed import Observed
 
 SCREEN = b"P6\n2 2\n255\n" + bytes(range(12))
 """What a fake screen shows unless told otherwise: 2 by 2 pixels."""
@@ -147,7 +147,7 @@ class FakeGuest:
 
 
 class FakeFleet:
-    """`Fleet` of emulator/fleet/guest.py; `guests` by key, `prepare` is called with each new guest."""
+    """A `MachineFleet` of emulator/fleet; `guests` by key, `prepare` is called with each new guest."""
 
     def __init__(
         self, *, clock: Clock = SYSTEM_CLOCK, prepare: Callable[[FakeGuest], None] | None = None

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from emulator.clock import Deadline, FakeClock
+from emulator.clock import Deadline
 from emulator.console.channel import Write, make_system_request
 from emulator.console.marks import MarkKind
-from emulator.console.transcript import Sink, Transcript
+from emulator.console.transcript import DirectorySink, Transcript
 from emulator.errors import StateError
 from emulator.machine.control import Capability
 from harness.play.target import Target
+from tests.support.fake_clock import FakeClock
 
 KERNEL_LINE = b"[    0.000000] Linux version 6.1.0-50-cloud-amd64 (debian-kernel@lists.debian.org)\r\n"
 PANIC = (
@@ -37,7 +38,7 @@ _SUM = re.compile(rb"echo \$\(\((\d+) \* (\d+)\)\)")
 class ScriptedTranscript(Transcript):
     """A transcript on a FakeClock, with an agenda instead of a guest that works by itself."""
 
-    def __init__(self, *, sink: Sink | None = None, clock: FakeClock | None = None) -> None:
+    def __init__(self, *, sink: DirectorySink | None = None, clock: FakeClock | None = None) -> None:
         self.fake = clock or FakeClock()
         super().__init__(clock=self.fake, sink=sink)
         self._agenda: list[tuple[float, int, Callable[[], object]]] = []

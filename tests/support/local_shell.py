@@ -7,6 +7,7 @@ import termios
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from tempfile import TemporaryDirectory
 
 from emulator.clock import Deadline
 from emulator.console.transcript import Transcript
@@ -41,12 +42,19 @@ class LocalShell:
 def open_local_shell(
     argv: Sequence[str], *, environment: Mapping[str, str] | None = None, columns: int = 80
 ) -> Iterator[LocalShell]:
-    """Run `argv` on a terminal of `columns` columns, with `environment` beside PATH, TERM and HOME."""
+    """Run `argv` on a terminal of `columns` columns, with `environment` beside PATH, TERM and a HOME."""
+    with TemporaryDirectory(ignore_cleanup_errors=True) as home:  # a shell that is killed may write yet
+        settings = {"PATH": os.environ["PATH"], "TERM": "vt220", "HOME": home, "LC_ALL": "C.UTF-8"}
+        with _open_shell(argv, settings | dict(environment or {}), columns=columns) as shell:
+            yield shell
+
+
+@contextmanager
+def _open_shell(argv: Sequence[str], environment: dict[str, str], *, columns: int) -> Iterator[LocalShell]:
     child, descriptor = pty.fork()
     if child == 0:  # pragma: no cover  # another process
         termios.tcsetwinsize(0, (24, columns))
-        settings = {"PATH": os.environ["PATH"], "TERM": "vt220", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
-        os.execvpe(argv[0], argv, settings | dict(environment or {}))
+        os.execvpe(argv[0], argv, environment)
     transcript = Transcript(name=argv[0])
     shell = LocalShell(transcript, descriptor)
     thread = threading.Thread(target=shell.pump)

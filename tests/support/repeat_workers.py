@@ -13,14 +13,23 @@ from harness.scenario.verdict import Status
 DIES_AT = 2
 
 
-def passes(link: Connection, job: Job) -> None:
-    """Pass every repetition; the message is this process's id."""
+def _ends(link: Connection, status: Status) -> None:
     while True:
         try:
             repetition = link.recv()
         except EOFError:
             return
-        link.send(Ending(repetition=repetition, status=Status.PASSED, message=str(os.getpid())))
+        link.send(Ending(repetition=repetition, status=status, message=str(os.getpid())))
+
+
+def passes(link: Connection, job: Job) -> None:
+    """Pass every repetition; the message is this process's id."""
+    _ends(link, Status.PASSED)
+
+
+def fails(link: Connection, job: Job) -> None:
+    """Fail every repetition."""
+    _ends(link, Status.FAILED)
 
 
 def dies(link: Connection, job: Job) -> None:

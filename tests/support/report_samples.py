@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from emulator.clock import FakeClock
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import DirectorySink, Transcript
 from emulator.values import json_ready, read_value
 from harness.report.model import CellRecord, CellResult, FindingRecord, RunResult, StageRecord, StepRecord
 from harness.scenario.steps import Outcome
 from harness.scenario.verdict import Evidence, Injection
+from tests.support.fake_clock import FakeClock
 
 HOSTILE = (
     b"<script>alert(1)</script>\x1b]0;owned\x07\x1b[2J\xff\xfe \xe2\x80\xaegnp.exe & \"quoted\" 'too'\r\n"

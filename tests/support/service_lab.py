@@ -32,14 +32,19 @@ from emulator.cloud.resource_id import (
     subscription_scope,
     vm_id,
 )
-from emulator.cloud.roles import BUILT_IN_ROLES, OWNER, READER, VM_CONTRIBUTOR
+from emulator.cloud.roles import BUILT_IN_ROLES
 from emulator.cloud.settings import Settings
 from emulator.service.app import create_app
 from emulator.service.core.context import Service
-from emulator.service.parts.operations import ActivityLog, Operations
+from emulator.service.parts.operations import Operations
 from emulator.service.parts.sessions import Faults, Sessions
 from emulator.service.parts.tokens import BlobSigner, TokenDesk, TokenKey
 from tests.support.fake_fleet import FakeFleet
+
+OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
+CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
+READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+VM_CONTRIBUTOR = "9980e02c-c2be-4d73-94e8-173b1dc7cf3c"
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
@@ -80,7 +85,6 @@ def open_test_service(
         operations=Operations(now),
         sessions=Sessions(lifetime_s=settings.session_s),
         blobs=BlobSigner(b"k" * 32, endpoint=ENDPOINT),
-        activity=ActivityLog(cloud, now),
         faults=Faults(settings),
         now=now,
     )

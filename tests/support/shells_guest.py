@@ -16,15 +16,15 @@ from emulator import places
 from emulator.clock import Deadline
 from emulator.files import write_whole
 from emulator.guest_text.linux import LinuxProfile
-from emulator.images import cpio
 from emulator.images.apt import AptSuite
 from emulator.images.catalog import load_catalog
 from emulator.images.image import Image
+from emulator.kernel_files import cpio
 from emulator.machine.machine import Machine, open_machine
 from harness.guests.linux import LinuxGuest
 from harness.play.session import Session
-from harness.run.lab import Lab
 from harness.scenario.stages import Stage
+from harness.snapshots.lab import Lab
 
 PACKAGES = (
     "bash", "dash", "fish", "fish-common", "libaudit1", "libc6", "libcap-ng0", "libcap2", "libcrypt1",
@@ -144,7 +144,7 @@ def open_shells_guest(lab: Lab, place: Path) -> Iterator[Machine]:
     initrd = place / "initrd"
     initrd.write_bytes(image.initrd.read_bytes() + open_overlay())
     spec = replace(image.spec(image.usual_board), initrd=initrd, memory_mib=512, name="shells")
-    with open_machine(spec, run_dir=place, qemu=lab.qemu, accelerator=lab.choice(spec.machine)) as machine:
+    with open_machine(spec, run_dir=place, qemu=lab.qemu(spec), accelerator=lab.choice(spec)) as machine:
         LinuxGuest(Session(machine.console)).reach(Stage.LOGIN, Deadline.after(120))
         yield machine
 

@@ -14,7 +14,7 @@ from emulator.cloud.records import VirtualMachine
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, StateError
-from emulator.fleet.guest import Observed
+from emulator.fleet.observed import Observed
 from tests.support.numbered_lines import LINE, numbered_line
 
 KEEP = 48 * 1024
@@ -118,7 +118,7 @@ class SyntheticGuest:
 
 
 class SyntheticFleet:
-    """`Fleet` of synthetic guests; made by `open_synthetic_fleet`, on the loop that makes all calls.
+    """A `MachineFleet` of synthetic guests; made by `open_synthetic_fleet`, on the loop that makes all calls.
 
     Attributes:
         rate: bytes per second and guest; 0 prints nothing.

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from emulator.errors import SpecError
+from emulator.guest_images.kinds import GuestImage, ImageKind
+from emulator.guest_text.linux import LinuxProfile
 from emulator.images.image import Image
-from emulator.images.kinds import GuestImage, ImageKind
 from emulator.images.store import ImageStore
 from emulator.machine.spec import Board, MachineSpec
 from emulator.sac.image import SacConsole
@@ -17,7 +18,7 @@ WORD = "ttylab.twin"
 
 @dataclass(frozen=True)
 class TwinImage:
-    """One twin; see `emulator.images.kinds.GuestImage`."""
+    """One twin; see `emulator.guest_images.kinds.GuestImage`."""
 
     original: Image
     name: str = NAME
@@ -43,6 +44,9 @@ class TwinImage:
 
     def name_words(self, host_name: str) -> tuple[str, ...]:
         return self.original.name_words(host_name)
+
+    def linux_console(self) -> LinuxProfile:
+        return self.original.linux_console()
 
     def sac_console(self, knobs: SacKnobs) -> SacConsole:
         raise SpecError(f"image {self.name} has no SAC")

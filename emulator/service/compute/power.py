@@ -18,9 +18,11 @@ from typing import Any
 
 from emulator.clock import pause
 from emulator.cloud.records import PowerState, ProvisioningState, ScaleSet, VirtualMachine
+from emulator.cloud.refusals import refusal
 from emulator.console.marks import MarkKind
-from emulator.errors import CloudError, EmulatorError, LabError
-from emulator.fleet.guest import FleetGuest
+from emulator.errors import EmulatorError, LabError
+from emulator.fleet.machine_guest import MachineGuest
+from emulator.service.core.call import Call
 from emulator.service.core.context import Service
 from emulator.service.parts.operations import Operation
 
@@ -112,53 +114,50 @@ class _Plan:
     end: PowerState
 
 
-def require_free(service: Service, vm: VirtualMachine, action: str) -> None:
-    """Check that no operation is in progress on `vm`; raises CloudError 409 OperationNotAllowed."""
-    running = service.operations.running_on(vm.key)
+def require_free(service: Service, resource: VirtualMachine | ScaleSet, action: str) -> None:
+    """Check that no operation is in progress on `resource`; raises CloudError 409 OperationNotAllowed."""
+    running = service.operations.running_on(resource.key)
     if running is not None:
-        raise CloudError(
-            409,
-            "OperationNotAllowed",
-            f"The operation '{action}' is not allowed on VM '{vm.id.name}' since the operation"
-            f" '{running.action}' ({running.id}) is in progress on it. Please wait and retry the request.",
-        )
+        what = f"{'scale set' if isinstance(resource, ScaleSet) else 'VM'} '{resource.id.name}'"
+        raise refusal("OperationNotAllowed.busy", action=action, what=what, by=running.action, id=running.id)
 
 
 def begin_action(
-    service: Service,
+    call: Call,
     vms: Sequence[VirtualMachine],
     action: Action,
     *,
-    by: str,
+    on: VirtualMachine | ScaleSet,
     skip_shutdown: bool = False,
 ) -> Operation:
-    """Begin `action` on `vms` in one location and return its operation; the first state shows at once.
+    """Begin `action` on `vms` for a call on `on`, and return its operation; the first state shows at once.
 
     Raises:
         CloudError: 409; another operation is in progress on one of them, or one is deallocated and must be
             started first.
     """
-    keys = frozenset(vm.key for vm in vms)
+    service, keys = call.service, frozenset(vm.key for vm in vms)
     name = f"{action.value} (skipShutdown)" if skip_shutdown else action.value
-    joined = service.operations.running_on(vms[0].key)
-    if joined is not None and (joined.action, joined.resources) == (name, keys):
-        return joined
+    for joined in (service.operations.running_on(vm.key) for vm in vms[:1]):
+        if joined is not None and (joined.action, joined.resources) == (name, keys):
+            return joined
     for vm in vms:
         require_free(service, vm, action.value)
-        _require_allocated(vm, action)
+        if action in _NEEDS_ALLOCATION and vm.power is PowerState.DEALLOCATED:
+            raise refusal("OperationNotAllowed.deallocated", action=action.value, vm=vm.id.name)
     plans = [_plan_of(vm, action, skip_shutdown=skip_shutdown) for vm in vms]
     for plan in plans:
         if any(phase.act is _GuestAction.ON for phase in plan.phases):
             service.fleet.guest(plan.vm)  # so there is a transcript to mark
-        mark(service, plan.vm, command=action.value, by=by)
+        _mark(call, plan.vm, command=action.value)
         power = plan.phases[0].shown if plan.phases else plan.vm.power
         _show(service, plan.vm, power=power, provisioning=ProvisioningState.UPDATING, goal=plan.end)
-    work = _follow_all(service, plans)
-    return start_operation(service, work, on=vms[0], action=name, keys=keys)
+    return start_operation(service, _follow_all(service, plans), on=on, action=name, keys=keys)
 
 
-def begin_change(service: Service, vm: VirtualMachine, *, created: bool) -> Operation:
+def begin_change(call: Call, vm: VirtualMachine, *, created: bool) -> Operation:
     """Store `vm`, new or changed, and return its operation; raises CloudError 409 while another runs."""
+    service = call.service
     require_free(service, vm, "createOrUpdate")
     state = ProvisioningState.CREATING if created else ProvisioningState.UPDATING
     final = PowerState.RUNNING if created else vm.power
@@ -172,17 +171,15 @@ def begin_change(service: Service, vm: VirtualMachine, *, created: bool) -> Oper
     return start_operation(service, settle(), on=vm, action="createOrUpdate", keys=(vm.key,))
 
 
-def begin_delete(
-    service: Service, vms: Sequence[VirtualMachine], *, on: VirtualMachine | ScaleSet, by: str
-) -> Operation:
+def begin_delete(call: Call, vms: Sequence[VirtualMachine], *, on: VirtualMachine | ScaleSet) -> Operation:
     """Begin to delete `vms` for a call on `on`, once the operations on them have ended."""
-    keys = frozenset(vm.key for vm in vms)
+    service, keys = call.service, frozenset(vm.key for vm in vms)
     earlier = [one for key in keys if (one := service.operations.running_on(key)) is not None]
     joined = next((one for one in earlier if (one.action, one.resources) == ("delete", keys)), None)
     if joined is not None:
         return joined
     for vm in vms:
-        mark(service, vm, command="delete", by=by)
+        _mark(call, vm, command="delete")
         _show(service, vm, power=vm.power, provisioning=ProvisioningState.DELETING)
 
     async def delete() -> None:
@@ -194,7 +191,7 @@ def begin_delete(
     return start_operation(service, delete(), on=on, action="delete", keys=keys)
 
 
-async def ready_guest(service: Service, vm: VirtualMachine) -> FleetGuest:
+async def ready_guest(service: Service, vm: VirtualMachine) -> MachineGuest:
     """Return the guest of `vm`, started if the VM is running and it is not; raises LabError."""
     guest = service.fleet.guest(vm)
     if vm.power is PowerState.RUNNING and not guest.is_on:
@@ -212,13 +209,6 @@ async def take_screenshot(service: Service, vm: VirtualMachine) -> bytes | None:
     if guest is not None and guest.is_on:
         service.blobs.screenshots.keep(vm.vm_id, bmp_of_ppm(await guest.screenshot()))
     return service.blobs.screenshots.find(vm.vm_id)
-
-
-def mark(service: Service, vm: VirtualMachine, *, command: str, by: str) -> None:
-    """Note in the VM's transcript, if there is one, who did what; the boot log shows it."""
-    guest = service.fleet.existing(vm.key)
-    if guest is not None:
-        guest.transcript.mark(MarkKind.LINK, "command", {"by": by, "command": command})
 
 
 def start_operation(
@@ -239,14 +229,11 @@ def start_operation(
     )
 
 
-def _require_allocated(vm: VirtualMachine, action: Action) -> None:
-    if action in _NEEDS_ALLOCATION and vm.power is PowerState.DEALLOCATED:
-        raise CloudError(
-            409,
-            "OperationNotAllowed",
-            f"Operation '{action.value}' is not allowed on VM '{vm.id.name}' since the VM is deallocated."
-            " Start it first.",
-        )
+def _mark(call: Call, vm: VirtualMachine, *, command: str) -> None:
+    """Note in the VM's transcript, if there is one, who did what; the boot log shows it."""
+    guest = call.service.fleet.existing(vm.key)
+    if guest is not None:
+        guest.transcript.mark(MarkKind.LINK, "command", {"by": call.caller.name, "command": command})
 
 
 def _plan_of(vm: VirtualMachine, action: Action, *, skip_shutdown: bool) -> _Plan:

@@ -13,6 +13,7 @@ from emulator.cloud.records import PowerState, ProvisioningState, ScaleSet, Virt
 from emulator.cloud.resource_id import VM_TYPE
 from emulator.service.compute.calls import plan, replan
 from emulator.service.compute.power import begin_delete, require_free, start_operation
+from emulator.service.core.call import Call
 from emulator.service.core.context import Service
 from emulator.service.parts.operations import Operation
 
@@ -24,13 +25,13 @@ def instances_of(service: Service, scale_set: ScaleSet) -> list[VirtualMachine]:
     return sorted(own, key=lambda vm: int(vm.id.name))
 
 
-def begin_scaling(service: Service, scale_set: ScaleSet, *, created: bool, by: str) -> Operation:
+def begin_scaling(call: Call, scale_set: ScaleSet, *, created: bool) -> Operation:
     """Store `scale_set`, new or changed, and add or delete instances to reach its capacity.
 
     Raises:
         CloudError: 409; an operation is in progress on an instance that must be deleted.
     """
-    present = instances_of(service, scale_set)
+    service, present = call.service, instances_of(call.service, scale_set)
     wanted = capacity_of(scale_set.document)
     surplus = present[wanted:]
     for vm in surplus:
@@ -40,7 +41,7 @@ def begin_scaling(service: Service, scale_set: ScaleSet, *, created: bool, by: s
     fresh = _new_instances(service, scale_set, present=present, count=wanted - len(present))
     for vm in fresh:
         service.cloud.put(vm)
-    deletion = _delete_all(service, scale_set, surplus, by=by)
+    deletion = begin_delete(call, surplus, on=scale_set) if surplus else None
 
     async def settle() -> None:
         await pause(service.settings.operation_s)
@@ -54,8 +55,9 @@ def begin_scaling(service: Service, scale_set: ScaleSet, *, created: bool, by: s
     return start_operation(service, settle(), on=scale_set, action="createOrUpdate", keys=keys)
 
 
-def begin_upgrade(service: Service, scale_set: ScaleSet, vms: Sequence[VirtualMachine]) -> Operation:
+def begin_upgrade(call: Call, scale_set: ScaleSet, vms: Sequence[VirtualMachine]) -> Operation:
     """Give `vms` the current model of `scale_set`, not their guests; raises CloudError 409 if one is busy."""
+    service = call.service
     for vm in vms:
         require_free(service, vm, "manualupgrade")
     for vm in vms:
@@ -79,24 +81,22 @@ def begin_upgrade(service: Service, scale_set: ScaleSet, vms: Sequence[VirtualMa
     return start_operation(service, settle(), on=scale_set, action="manualupgrade", keys=keys)
 
 
-def begin_removal(
-    service: Service, scale_set: ScaleSet, vms: Sequence[VirtualMachine], *, by: str
-) -> Operation:
+def begin_removal(call: Call, scale_set: ScaleSet, vms: Sequence[VirtualMachine]) -> Operation:
     """Delete `vms` and reduce the capacity of `scale_set` accordingly."""
     leaving = [vm for vm in vms if vm.provisioning is not ProvisioningState.DELETING]
     capacity = max(0, capacity_of(scale_set.document) - len(leaving))
-    service.cloud.put(replace(scale_set, document=with_capacity(scale_set.document, capacity)))
-    return begin_delete(service, vms, on=scale_set, by=by)
+    call.service.cloud.put(replace(scale_set, document=with_capacity(scale_set.document, capacity)))
+    return begin_delete(call, vms, on=scale_set)
 
 
-def begin_set_delete(service: Service, scale_set: ScaleSet, *, by: str) -> Operation:
+def begin_set_delete(call: Call, scale_set: ScaleSet) -> Operation:
     """Delete `scale_set` with all its instances."""
+    service, present = call.service, instances_of(call.service, scale_set)
     service.cloud.put(replace(scale_set, provisioning=ProvisioningState.DELETING))
-    deletion = _delete_all(service, scale_set, instances_of(service, scale_set), by=by)
+    deletion = begin_delete(call, present, on=scale_set)
 
     async def finish() -> None:
-        if deletion is not None:
-            await deletion.over.wait()
+        await deletion.over.wait()
         for vm in instances_of(service, scale_set):  # one may have been made meanwhile
             await service.fleet.discard(vm.key)
             service.cloud.remove(vm)
@@ -126,12 +126,6 @@ def _new_instance(service: Service, scale_set: ScaleSet, number: str) -> Virtual
         provisioning=ProvisioningState.CREATING,
         model_version=scale_set.model_version,
     )
-
-
-def _delete_all(
-    service: Service, scale_set: ScaleSet, vms: Sequence[VirtualMachine], *, by: str
-) -> Operation | None:
-    return begin_delete(service, vms, on=scale_set, by=by) if vms else None
 
 
 def _settle(service: Service, vm: VirtualMachine, *, power: PowerState) -> None:

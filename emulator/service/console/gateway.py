@@ -8,6 +8,7 @@ transcript, which each link reads at its own pace.
 from __future__ import annotations
 
 import asyncio
+import codecs
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,15 +18,15 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from emulator.clock import pause
 from emulator.cloud.console_access import check_role, find_vm
 from emulator.cloud.records import PowerState
+from emulator.cloud.refusals import refusal
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError
-from emulator.fleet.guest import FleetGuest
+from emulator.fleet.machine_guest import MachineGuest
 from emulator.guest_text.printable import without_questions
 from emulator.guest_text.records import UserView
 from emulator.service.console.link_life import (
     Feed,
     Keystrokes,
-    TextFrames,
     line_start,
     receive_data,
     run_until_left,
@@ -33,7 +34,7 @@ from emulator.service.console.link_life import (
 )
 from emulator.service.console.token_guard import TokenGuard
 from emulator.service.console.watchdog import watch_idle
-from emulator.service.core.authentication import accept_token
+from emulator.service.core.call import accept_token
 from emulator.service.core.context import Service
 from emulator.service.https.admission import vouch
 from emulator.service.parts.links import Link
@@ -91,7 +92,7 @@ async def _wait_for_trust(socket: WebSocket, link: Link, *, service: Service, to
     trust(link, token, service=service)
     vouch(socket, link.principal)
     if service.faults.refuses_trust():
-        raise CloudError(403, "ConnectionNotTrusted", "refused by fault injection")
+        raise refusal("ConnectionNotTrusted")
     return token
 
 
@@ -103,9 +104,7 @@ def trust(link: Link, token: str, *, service: Service) -> None:
     """
     claims = accept_token(service, token)
     if link.session is not None and claims.principal != link.session.principal:
-        raise CloudError(
-            403, "AuthorizationFailed", "The token does not belong to whoever opened this session."
-        )
+        raise refusal("AuthorizationFailed.other-token")
     check_role(service.cloud, service.settings, principal=claims.principal, vm=link.vm)
     find_vm(service.cloud, link.vm)
     link.principal, link.name = claims.principal, claims.name
@@ -120,13 +119,13 @@ async def _carry(socket: WebSocket, link: Link, *, service: Service, token: str)
     start, now = _replay_start(guest, service.settings.replay_lines), len(guest.transcript)
     past = without_questions(guest.transcript.read(start, now))  # an answer would be typed, into GRUB perhaps
     try:
-        with Feed(guest.transcript, position=now) as feed:
-            await run_until_left(
-                asyncio.create_task(_send_output(socket, feed, past, count=service.metrics.bytes_out.inc)),
-                asyncio.create_task(_take_input(socket, link, guest, service=service, token=token)),
-                asyncio.create_task(start_on_demand(service, link, guest)),
-                *_early_ends(link, service),
-            )
+        feed = Feed(guest.transcript, position=now)
+        await run_until_left(
+            asyncio.create_task(_send_output(socket, feed, past, count=service.metrics.bytes_out.inc)),
+            asyncio.create_task(_take_input(socket, link, guest, service=service, token=token)),
+            asyncio.create_task(start_on_demand(service, link, guest)),
+            *_early_ends(link, service),
+        )
     finally:
         guest.transcript.mark(MarkKind.LINK, "disconnected", {"by": link.name})
         if link.session is not None:
@@ -147,7 +146,7 @@ async def _drop(link: Link, after_s: float) -> None:
     link.end(1011, "dropped by fault injection", notice="")
 
 
-def _replay_start(guest: FleetGuest, lines: int) -> int:
+def _replay_start(guest: MachineGuest, lines: int) -> int:
     """Return where a new link begins: at the guest's last lines, so that its prompt is shown.
 
     Kernel messages printed into or after a prompt do not count as ends of its line.
@@ -162,29 +161,29 @@ def _replay_start(guest: FleetGuest, lines: int) -> int:
     return view.raw_span(first, len(text))[0] if first < len(text) else end
 
 
-async def start_on_demand(service: Service, link: Link, guest: FleetGuest) -> None:
+async def start_on_demand(service: Service, link: Link, guest: MachineGuest) -> None:
     """Power on the machine of a VM whose record says that it is running."""
     if find_vm(service.cloud, link.vm).power is PowerState.RUNNING:
         await guest.power_on()
 
 
 async def _send_output(socket: WebSocket, feed: Feed, past: bytes, *, count: Callable[[float], None]) -> None:
-    frames = TextFrames()
+    frames = codecs.getincrementaldecoder("utf-8")("replace")  # it keeps a character until that is whole
     count(len(past))
-    if text := frames.feed(past):
+    if text := frames.decode(past):
         await socket.send_text(text)
     while data := await feed.read():
         count(len(data))
-        if text := frames.feed(data):
+        if text := frames.decode(data):
             await socket.send_text(text)
         if len(data) > SMALL_FRAME:
             await pause(GATHER_S)
-    if text := frames.finish():
+    if text := frames.decode(b"", final=True):
         await socket.send_text(text)
 
 
 async def _take_input(
-    socket: WebSocket, link: Link, guest: FleetGuest, *, service: Service, token: str
+    socket: WebSocket, link: Link, guest: MachineGuest, *, service: Service, token: str
 ) -> None:
     """Type what the client sends, without tokens; a good one renews the link."""
     guard = TokenGuard(lambda newer: trust(link, newer, service=service), known=token)

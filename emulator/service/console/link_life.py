@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from emulator.console.transcript import Transcript
 from emulator.errors import ConsoleClosed, StateError
-from emulator.fleet.guest import FleetGuest
+from emulator.fleet.machine_guest import MachineGuest, wait_change
 from emulator.service.core.context import Service
 from emulator.service.parts.links import Link, LinkEnding
 
@@ -74,7 +73,7 @@ READ_SIZE = 32_768
 
 
 class Feed:
-    """Reads a transcript as it grows; enter it on the reading loop.
+    """Reads a transcript as it grows.
 
     Attributes:
         transcript: the transcript.
@@ -84,16 +83,6 @@ class Feed:
     def __init__(self, transcript: Transcript, *, position: int) -> None:
         self.transcript = transcript
         self.position = position
-        self._loop = asyncio.get_running_loop()
-        self._changed = asyncio.Event()
-        self._notified = False
-
-    def __enter__(self) -> Self:
-        self._unwatch = self.transcript.watch(self._notify)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._unwatch()
 
     async def read(self, size: int = READ_SIZE) -> bytes:
         """Return up to `size` bytes as soon as there is one; b"" at the transcript's end.
@@ -102,8 +91,7 @@ class Feed:
             ConsoleClosed: the transcript has dropped bytes that were not read yet.
         """
         while True:
-            self.acknowledge()
-            closed = self.transcript.closed is not None
+            version, closed = self.transcript.version, self.transcript.closed is not None
             data = self.transcript.read(self.position, self.position + size)
             if self.position < self.transcript.first:
                 raise ConsoleClosed(
@@ -113,25 +101,7 @@ class Feed:
             self.position += len(data)
             if data or closed:
                 return data
-            await self._changed.wait()
-
-    async def wait(self) -> bool:
-        """Return after the next change; False at the transcript's end. For readers of marks."""
-        if self.transcript.closed is not None:
-            return False
-        await self._changed.wait()
-        return True
-
-    def acknowledge(self) -> None:
-        """Let the next `wait` wait for changes from now on."""
-        self._changed.clear()
-        self._notified = False
-
-    def _notify(self) -> None:
-        # On the writer's thread, under the transcript's lock: one call for many changes.
-        if not self._notified:
-            self._notified = True
-            self._loop.call_soon_threadsafe(self._changed.set)
+            await wait_change(self.transcript, version)
 
 
 UNCHECKED_MAX = 256
@@ -154,7 +124,7 @@ async def receive_data(socket: WebSocket) -> bytes:
 class Keystrokes:
     """Types into one guest for one link."""
 
-    def __init__(self, guest: FleetGuest) -> None:
+    def __init__(self, guest: MachineGuest) -> None:
         self._guest = guest
         self._unchecked = 0
 
@@ -169,30 +139,13 @@ class Keystrokes:
         except StateError:
             return
         self._unchecked += len(data)
-        if self._unchecked > UNCHECKED_MAX:
-            await self._wait()
-
-    async def _wait(self) -> None:
+        if self._unchecked <= UNCHECKED_MAX:
+            return
         self._unchecked = 0
         try:
             await asyncio.wait_for(self._guest.wait_typed(), INPUT_WAIT_S)
         except TimeoutError:
             raise ConsoleClosed(f"the machine took no input for {INPUT_WAIT_S:g} s") from None
-
-
-class TextFrames:
-    """Decodes a stream of UTF-8 piece by piece."""
-
-    def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def feed(self, data: bytes) -> str:
-        """Return the text that is complete with `data`; "" while the end of a character is missing."""
-        return self._decoder.decode(data)
-
-    def finish(self) -> str:
-        """Return what is left: the replacement for a character whose end never came."""
-        return self._decoder.decode(b"", final=True)
 
 
 def line_start(data: bytes, *, lines: int) -> int:

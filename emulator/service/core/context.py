@@ -16,12 +16,12 @@ from starlette.types import Scope
 
 from emulator.cloud.documents import require_storable
 from emulator.cloud.records import Cloud
+from emulator.cloud.refusals import refusal
 from emulator.cloud.settings import Settings
-from emulator.errors import CloudError
-from emulator.fleet.guest import Fleet
+from emulator.fleet.machine_fleet import MachineFleet
 from emulator.service.parts.links import Links
 from emulator.service.parts.metrics import Metrics
-from emulator.service.parts.operations import ActivityLog, Operations
+from emulator.service.parts.operations import Operations
 from emulator.service.parts.saving import Saving
 from emulator.service.parts.sessions import Faults, Sessions
 from emulator.service.parts.sign_in import SignIn
@@ -43,7 +43,6 @@ class Service:
         links: the open WebSockets.
         faults: the injected faults.
         blobs: signs the URLs of boot diagnostics.
-        activity: the activity log.
         now: returns the current time, UTC.
         sign_in: the state of sign-in between requests.
         metrics: the counters.
@@ -55,12 +54,11 @@ class Service:
     endpoint: str
     cloud: Cloud
     settings: Settings
-    fleet: Fleet
+    fleet: MachineFleet
     tokens: TokenDesk
     operations: Operations
     sessions: Sessions
     blobs: BlobSigner
-    activity: ActivityLog
     now: Callable[[], datetime]
     sign_in: SignIn = field(default_factory=SignIn)
     faults: Faults
@@ -105,19 +103,12 @@ class CaseBlindRoute(APIRoute):
         }
 
 
-def require_api_version(
-    api_version: Annotated[str | None, Query(alias="api-version")] = None,
-) -> str:
+def require_api_version(api_version: Annotated[str | None, Query(alias="api-version")] = None) -> str:
     """Return a request's api-version, any well-formed one; raises CloudError 400 without one."""
     if not api_version:
-        reason = "The api-version query parameter (?api-version=) is required for all requests."
-        raise CloudError(400, "MissingApiVersionParameter", reason)
+        raise refusal("MissingApiVersionParameter")
     if not API_VERSION.fullmatch(api_version):
-        raise CloudError(
-            400,
-            "InvalidApiVersionParameter",
-            f"The api-version '{api_version[:40]}' is invalid; it must be YYYY-MM-DD, perhaps with -preview.",
-        )
+        raise refusal("InvalidApiVersionParameter", api_version=api_version)
     return api_version
 
 

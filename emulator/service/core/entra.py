@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from emulator.cloud.records import Principal
+from emulator.cloud.refusals import refusal
 from emulator.errors import CloudError
 from emulator.service.core.context import CaseBlindRoute, Service, service_of
 
@@ -64,14 +65,12 @@ async def read_form(request: Request) -> dict[str, str]:
     """Return the fields of a form; raises CloudError 400 or 413 if it is none, too long, or has one twice."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/x-www-form-urlencoded":
-        raise _invalid(
-            "AADSTS900561", "The endpoint only accepts application/x-www-form-urlencoded requests."
-        )
+        raise refusal("invalid_request.media")
     body = bytearray()
     async for part in request.stream():
         body += part
         if len(body) > FORM_MAX:
-            raise CloudError(413, "invalid_request", "AADSTS90015: The request is too long.")
+            raise refusal("invalid_request.too-long")
     return parse_form(bytes(body))
 
 
@@ -82,10 +81,10 @@ def parse_form(body: bytes) -> dict[str, str]:
             body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict"
         )
     except ValueError:
-        raise _invalid("AADSTS90014", "The request body is not a form in UTF-8.") from None
+        raise refusal("invalid_request.text") from None
     twice = next((name for name, values in fields.items() if len(values) > 1), None)
     if twice is not None:
-        raise _invalid("AADSTS90100", f"The parameter '{twice[:40]}' is given twice.")
+        raise refusal("invalid_request.twice", name=twice)
     return {name: values[0] for name, values in fields.items()}
 
 
@@ -93,12 +92,8 @@ def require_field(form: Mapping[str, str], name: str) -> str:
     """Return a field of a form; raises CloudError AADSTS900144 if it is missing or empty."""
     value = form.get(name, "")
     if not value:
-        raise _invalid("AADSTS900144", f"The request body must contain the following parameter: '{name}'.")
+        raise refusal("invalid_request.empty", name=name)
     return value
-
-
-def _invalid(code: str, reason: str) -> CloudError:
-    return CloudError(400, "invalid_request", f"{code}: {reason}")
 
 
 def application_answer(

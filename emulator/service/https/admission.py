@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.requests import HTTPConnection
 
-from emulator.errors import CloudError
+from emulator.cloud.refusals import refusal
 
 CALLER_MAX = 400
 SEAT = "seat"
@@ -55,9 +55,7 @@ class Seat:
         if self not in self._admission.strangers:
             return
         if self._admission.callers[caller] >= CALLER_MAX:
-            raise CloudError(
-                429, "TooManyRequests", f"This caller has {CALLER_MAX} connections open; close some first."
-            )
+            raise refusal("TooManyRequests", most=CALLER_MAX)
         del self._admission.strangers[self]
         self._admission.callers[caller] += 1
         self._caller = caller

@@ -19,6 +19,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from emulator.cloud.refusals import refusal
 from emulator.errors import CloudError
 from emulator.service.https.tls import LOCAL_NAMES
 from emulator.service.parts.metrics import Metrics
@@ -26,13 +27,9 @@ from emulator.service.parts.saving import Saving
 
 BODY_MAX = 2**20
 BODY_S = 30.0
-TOO_LARGE = CloudError(
-    413, "RequestEntityTooLarge", f"The request's body is larger than the limit of {BODY_MAX} bytes."
-)
-TOO_SLOW = CloudError(
-    408, "RequestTimeout", f"The request's body did not arrive within {BODY_S:.0f} seconds."
-)
-BAD_LENGTH = CloudError(400, "InvalidContentLength", "The Content-Length header is not a number.")
+TOO_LARGE = refusal("RequestEntityTooLarge", most=BODY_MAX)
+TOO_SLOW = refusal("RequestTimeout", seconds=BODY_S)
+BAD_LENGTH = refusal("InvalidContentLength")
 
 
 ErrorForm: TypeAlias = Callable[[CloudError], Response]
@@ -65,10 +62,10 @@ class HostGuard:
     def _complaint(self, scope: Scope) -> CloudError | None:
         given = Headers(scope=scope).getlist("host")
         if len(given) != 1 or not (host := host_of(given[0])):
-            return CloudError(400, "InvalidHostHeader", "A request must have one Host header.")
+            return refusal("InvalidHostHeader")
         if host in self._hosts:
             return None
-        return CloudError(421, "MisdirectedRequest", "The Host header names no host of this service.")
+        return refusal("MisdirectedRequest")
 
 
 class BodyLimit:

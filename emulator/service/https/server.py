@@ -216,7 +216,7 @@ class _Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         self.servers = [
             await loop.create_server(
-                self._make_protocol,
+                lambda: BoundedHttp(config=self.config, server_state=self.server_state, app_state={}),
                 sock=one,
                 ssl=self.config.tls,
                 backlog=self.config.backlog,
@@ -227,9 +227,6 @@ class _Server(uvicorn.Server):
         ]
         self.started = True
         self.ready.set()
-
-    def _make_protocol(self) -> BoundedHttp:
-        return BoundedHttp(config=self.config, server_state=self.server_state, app_state={})
 
 
 def bind(host: str, port: int, *, public_host: str | None = None) -> BoundSocket:
@@ -275,10 +272,8 @@ def endpoint_of(host: str, port: int) -> str:
 async def open_server(app: ASGIApp, listener: BoundSocket, *, tls: ssl.SSLContext) -> AsyncIterator[None]:
     """Serve `app` on `listener` until the block ends; it answers requests once the block begins.
 
-    At the end, requests have a few seconds to finish; the socket is closed in any case.
-
-    Raises:
-        LabError: it can't listen.
+    At the end, requests have a few seconds to finish; the socket is closed in any case. Raises LabError if it
+    can't listen.
     """
     server = _Server(ServerConfig(app, tls))
     task = asyncio.create_task(server.serve(sockets=[listener.socket]))

@@ -52,11 +52,8 @@ class Authority:
 def open_authority(directory: Path) -> Authority:
     """Return the authority in `directory`, which is made first if there is none.
 
-    Servers that start at the same time get the same one.
-
-    Raises:
-        LabError: the directory can't be used.
-        SpecError: a file in it is damaged.
+    Servers that start at the same time get the same one. Raises LabError if the directory can't be used,
+    SpecError if a file in it is damaged.
     """
     directory = make_private_directory(directory)
     try:
@@ -110,18 +107,13 @@ def _read(directory: Path) -> Authority | None:
         raise LabError(f"{error.filename}: {error.strerror}") from error
     try:
         issuer = trustme.CA.from_pem(pem, secret)
-        _check_pair(issuer, pem)
+        # Key and certificate must belong together: they may be of different authorities.
+        _load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), issuer.private_key_pem.bytes() + pem)
     except (ValueError, TypeError, ssl.SSLError) as error:
         raise SpecError(
             f"{certificate} or {key} is damaged; remove both, and clients have to trust the new one"
         ) from error
     return Authority(certificate=certificate, pem=pem, issuer=issuer)
-
-
-def _check_pair(issuer: trustme.CA, pem: bytes) -> None:
-    """Check that key and certificate belong together: they may be of different authorities."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _load_chain(context, issuer.private_key_pem.bytes() + pem)
 
 
 def _make(directory: Path) -> Authority:

@@ -17,9 +17,7 @@ from emulator.node_packages import NodePackages
 
 SOURCES = Path(__file__).parent
 PACKAGES = NodePackages(
-    sources=SOURCES / "node",
-    what="the web console's npm packages",
-    module="emulator.service.page.assets",
+    sources=SOURCES / "node", what="the web console's npm packages", module="emulator.service.page.assets"
 )
 TYPES: Mapping[str, str] = {
     ".css": "text/css; charset=utf-8",
@@ -76,11 +74,7 @@ def _own_files() -> Mapping[str, Path]:
 @cache
 def _read(path: Path) -> Asset:
     body = path.read_bytes()
-    return Asset(
-        body=body,
-        media_type=TYPES[path.suffix],
-        tag=f'"{hashlib.sha256(body).hexdigest()[:32]}"',
-    )
+    return Asset(body=body, media_type=TYPES[path.suffix], tag=f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
 def main() -> int:

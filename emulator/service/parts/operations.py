@@ -1,7 +1,4 @@
-"""Long-running operations, which continue after their 202, and the activity log of who did what.
-
-See docs/facts/azure.md 4 and 8 "Audit".
-"""
+"""Long-running operations, which continue after their 202 (docs/facts/azure.md 4)."""
 
 from __future__ import annotations
 
@@ -15,9 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from emulator.cloud.records import ActivityEvent, Cloud
 from emulator.errors import CloudError, EmulatorError
-from emulator.service.parts.tokens import Claims
 
 OPERATIONS_MAX = 1000
 _LOG = logging.getLogger(__name__)
@@ -151,46 +146,3 @@ class Operations:
             operation.ended = self._now()
             self._busy = {key: one for key, one in self._busy.items() if one is not operation}
             operation.over.set()
-
-
-EVENTS_MAX = 10_000
-
-
-class ActivityLog:
-    """Writes events into the cloud's records; when there are too many, the oldest are removed."""
-
-    def __init__(self, cloud: Cloud, now: Callable[[], datetime]) -> None:
-        self._cloud = cloud
-        self._now = now
-
-    def note(
-        self,
-        operation: str,
-        *,
-        scope: str,
-        caller: Claims,
-        address: str,
-        succeeded: bool = True,
-        status: str = "OK",
-    ) -> ActivityEvent:
-        """Add an event and return it; `operation` is Azure's name for it, in any case.
-
-        `scope` is a resource id, `status` HTTP's, with the reason if there is one.
-        """
-        event = ActivityEvent(
-            id=str(uuid.uuid4()),
-            at=self._now(),
-            operation=operation.upper(),
-            scope=scope,
-            caller=caller.name,
-            caller_id=caller.principal,
-            address=address,
-            succeeded=succeeded,
-            status=status,
-            correlation=str(uuid.uuid4()),
-        )
-        self._cloud.put(event)
-        events = self._cloud.all(ActivityEvent)
-        if len(events) > EVENTS_MAX:
-            self._cloud.remove(events[0])
-        return event

@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from emulator.cloud.console_access import IN_PROGRESS
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId
 from emulator.cloud.settings import Fault, Settings
-from emulator.errors import CloudError
 
 OWN_MAX = 1000
 ANSWERS_MAX = 32
@@ -89,7 +88,7 @@ class Sessions:
         """Return the session of a URL; raises CloudError 404 if it is unknown or has expired."""
         found = self._sessions.get(session_id.lower())
         if found is None or found.container != container or found.expires <= now:
-            raise CloudError(404, "SessionNotFound", "The console session is unknown or has expired.")
+            raise refusal("SessionNotFound")
         return found
 
     def extend(self, session: ConsoleSession, *, now: datetime) -> None:
@@ -100,7 +99,7 @@ class Sessions:
     def connecting(self, vm: ResourceId) -> Iterator[None]:
         """Refuse a second `connect` to a VM, by CloudError 409, while the first is being answered."""
         if vm.key in self._connecting:
-            raise CloudError(409, "Conflict", IN_PROGRESS)
+            raise refusal("Conflict.in-progress")
         self._connecting.add(vm.key)
         try:
             yield

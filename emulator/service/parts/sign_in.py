@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from emulator.cloud.records import Principal
-from emulator.errors import CloudError
+from emulator.cloud.refusals import refusal
 
 REFRESH_LIFETIME_S = 24 * 3600.0
 GRACE_S = 60.0
@@ -155,15 +155,12 @@ class DeviceCodes:
         key = hash_of(code)
         grant = self._grants.get(key)
         if grant is None or grant.client.lower() != client.lower():
-            raise CloudError(400, "invalid_grant", "AADSTS70000: The provided device_code is not valid.")
+            raise refusal("invalid_grant.device-code")
         if grant.expires <= now:
             del self._grants[key]
-            raise CloudError(
-                400, "expired_token", "AADSTS70020: The provided value for device_code is expired."
-            )
+            raise refusal("expired_token")
         if grant.principal is None:
-            reason = "AADSTS70016: OAuth 2.0 device flow error. Authorization is pending. Continue polling."
-            raise CloudError(400, "authorization_pending", reason)
+            raise refusal("authorization_pending")
         del self._grants[key]
         return grant
 
@@ -199,9 +196,7 @@ class Throttle:
         if count <= FREE:
             return
         if self._waiting >= WAITING_MAX:
-            raise CloudError(
-                429, "temporarily_unavailable", "AADSTS90055: Too many requests; try again later."
-            )
+            raise refusal("temporarily_unavailable")
         self._waiting += 1
         try:
             await self._pause(min(LONGEST_S, FIRST_S * 2 ** min(count - FREE - 1, 10)))
@@ -242,16 +237,10 @@ async def sign_in_application(
         CloudError: AADSTS700016 for an unknown application, AADSTS7000215 for a wrong secret.
     """
     if found is None:
-        raise unknown_application(client_id, where=where)
+        raise refusal("unauthorized_client", client_id=client_id, where=where)
     if not matches(found.secret, secret):
         await sign_in.throttle.fail(f"app:{found.id}")
-        raise CloudError(
-            401,
-            "invalid_client",
-            "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request is"
-            f" the client secret value, not the client secret ID, for a secret added to app"
-            f" '{client_id[:80]}'.",
-        )
+        raise refusal("invalid_client.secret", client_id=client_id)
     sign_in.throttle.clear(f"app:{found.id}")
     return found
 
@@ -264,18 +253,6 @@ async def sign_in_user(sign_in: SignIn, found: Principal | None, *, name: str, p
     """
     if not matches(None if found is None else found.secret, password) or found is None:
         await sign_in.throttle.fail(f"user:{name[:200]}")
-        reason = "AADSTS50126: Error validating credentials due to invalid username or password."
-        raise CloudError(400, "invalid_grant", reason)
+        raise refusal("invalid_grant.password")
     sign_in.throttle.clear(f"user:{name[:200]}")
     return found
-
-
-def unknown_application(client_id: str, *, where: str) -> CloudError:
-    """Return the error for a client id that the directory `where` does not know."""
-    return CloudError(
-        400,
-        "unauthorized_client",
-        f"AADSTS700016: Application with identifier '{client_id[:80]}' was not found in the directory"
-        f" '{where[:64]}'. This can happen if the application has not been installed by the administrator of"
-        " the tenant or consented to by any user in the tenant.",
-    )

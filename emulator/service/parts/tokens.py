@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from emulator.cloud.records import Principal, PrincipalType
-from emulator.errors import CloudError
+from emulator.cloud.refusals import refusal
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
@@ -83,9 +83,7 @@ class TokenKey:
     def to_pem(self) -> bytes:
         """Return the private key as PEM; keep it 0600."""
         return self._key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
 
     def jwk(self) -> dict[str, Any]:
@@ -157,45 +155,38 @@ class TokenDesk:
         claims = self._read(token)
         principal, tenant = _text(claims, "oid"), _text(claims, "tid")
         if claims.get("iss") != self.issuer_of(tenant):
-            raise _refuse("InvalidAuthenticationTokenIssuer", "The access token is from the wrong issuer.")
+            raise refusal("InvalidAuthenticationTokenIssuer")
         if str(claims.get("aud", "")).rstrip("/").lower() not in self._audiences:
-            raise _refuse(
-                "InvalidAuthenticationTokenAudience",
-                "The access token has been obtained for the wrong audience or resource.",
-            )
+            raise refusal("InvalidAuthenticationTokenAudience")
         expires = _time(claims, "exp")
         if expires <= now.timestamp():
-            raise _refuse("ExpiredAuthenticationToken", "The access token expiry time is in the past.")
+            raise refusal("ExpiredAuthenticationToken")
         if max(_time(claims, "nbf"), _time(claims, "iat")) > now.timestamp() + SKEW_S:
-            raise _refuse("InvalidAuthenticationToken", "The access token is not valid yet.")
+            raise refusal("InvalidAuthenticationToken.early")
         name = str(claims.get("upn") or claims.get("appid") or principal)
         return Claims(principal=principal, tenant=tenant, name=name, expires=expires, id=_text(claims, "uti"))
 
     def _read(self, token: str) -> dict[str, Any]:
         if len(token) > TOKEN_MAX:
-            raise _refuse("InvalidAuthenticationToken", "The access token is too long.")
+            raise refusal("InvalidAuthenticationToken.long")
         try:
             return self.key.read(token)
         except (jwt.InvalidTokenError, ValueError):
             # The reason could help an attacker, and no message may contain the token.
-            raise _refuse("InvalidAuthenticationToken", "The access token is invalid.") from None
-
-
-def _refuse(code: str, message: str) -> CloudError:
-    return CloudError(401, code, message)
+            raise refusal("InvalidAuthenticationToken") from None
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:
     value = claims.get(name)
     if not isinstance(value, str) or not value:
-        raise _refuse("InvalidAuthenticationToken", f"The access token has no claim '{name}'.")
+        raise refusal("InvalidAuthenticationToken.claim", name=name)
     return value
 
 
 def _time(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
     if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < _TIME_MAX:
-        raise _refuse("InvalidAuthenticationToken", f"The access token has no claim '{name}'.")
+        raise refusal("InvalidAuthenticationToken.claim", name=name)
     return float(value)
 
 

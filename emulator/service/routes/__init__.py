@@ -1,6 +1,8 @@
-"""All routes: each module has a router of its own, listed here; the first route that matches answers."""
+"""All routes: each module has routers of its own, in this order; the first route that matches answers."""
 
 from __future__ import annotations
+
+from types import ModuleType
 
 from fastapi import APIRouter
 
@@ -26,27 +28,11 @@ from emulator.service.routes import (
     virtual_machines,
 )
 
-ROUTERS: tuple[APIRouter, ...] = (
-    boot_diagnostics.router,
-    console_extensions.router,
-    device_page.router,
-    gateway.router,
-    graph.router,
-    health.router,
-    identity.router,
-    identity.managed,
-    network.router,
-    oauth.router,
-    operations.router,
-    page.router,
-    resource_groups.router,
-    authorization.router,  # after ttylab's own paths: its scopes are any path
-    scale_sets.router,
-    serial_console.router,
-    serial_console.versionless,
-    storage.router,
-    subscriptions.router,
-    subscriptions.activity,
-    virtual_machines.router,
-    unknown.router,
+_MODULES: tuple[ModuleType, ...] = (
+    *(boot_diagnostics, console_extensions, device_page, gateway, graph, health, identity, network, oauth),
+    *(operations, page, resource_groups),
+    authorization,  # after ttylab's own paths: its scopes are any path
+    *(scale_sets, serial_console, storage, subscriptions, virtual_machines),
+    unknown,
 )
+ROUTERS = tuple(one for module in _MODULES for one in vars(module).values() if isinstance(one, APIRouter))

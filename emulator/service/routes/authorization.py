@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import Response
 from fastapi.responses import JSONResponse
 
+from emulator.cloud.compute import Json
 from emulator.cloud.documents import parse_filter
 from emulator.cloud.records import RoleAssignment, RoleDefinition
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import group_scope, is_within, parse_resource_id, subscription_scope
-from emulator.cloud.role_limits import (
-    require_room_for_assignment,
-    require_room_for_role,
-    tenant_of_role,
-)
+from emulator.cloud.role_limits import require_room_for_assignment, require_room_for_role, tenant_of_role
 from emulator.cloud.roles import (
     assignment_document,
     assignments_at,
@@ -25,12 +22,11 @@ from emulator.cloud.roles import (
     permission_document,
     read_assignment,
     read_definition,
-    role_not_found,
     roles_of,
 )
-from emulator.errors import CloudError, SpecError
-from emulator.service.compute.calls import Call, CallOf, Filter
-from emulator.service.core.authentication import require_subscription
+from emulator.errors import SpecError
+from emulator.service.compute.calls import Filter
+from emulator.service.core.call import Call, CallOf
 from emulator.service.core.context import BodyOf, arm_router
 
 TENANT_SCOPE = ""
@@ -68,7 +64,7 @@ def _read_scope(text: str) -> str:
     try:
         return str(parse_resource_id("/".join(words)[:_SCOPE_MAX]))
     except SpecError:
-        raise CloudError(400, "InvalidScope", f"The scope '{text[:200]}' is not valid.") from None
+        raise refusal("InvalidScope", scope=text) from None
 
 
 def _authorize(call: Call, action: str, scope: str) -> None:
@@ -77,22 +73,20 @@ def _authorize(call: Call, action: str, scope: str) -> None:
     if scope != TENANT_SCOPE:
         call.authorize(action, scope)
     elif not action.endswith("/read"):
-        raise CloudError(
-            403, "AuthorizationFailed", f"Nobody is authorized to perform action '{action}' over scope '/'."
-        )
+        raise refusal("AuthorizationFailed.tenant", action=action)
 
 
 def _tenant_of(call: Call, scope: str) -> str:
     if scope == TENANT_SCOPE:
         return call.caller.tenant
-    return require_subscription(call.service, call.caller, scope.split("/")[2]).tenant
+    return call.require_subscription(scope.split("/")[2]).tenant
 
 
 # -- role assignments ------------------------------------------------------------------------------
 
 
 @router.get(_ASSIGNMENTS)
-async def list_assignments(call: CallOf, scope: str, chosen: Filter = None) -> dict[str, Any]:
+async def list_assignments(call: CallOf, scope: str, chosen: Filter = None) -> Json:
     """Return the role assignments that hold at a scope, and below it without `atScope()`."""
     where = _enter(call, scope, "roleAssignments/read")
     conditions = parse_filter(chosen, known=_ASSIGNMENT_FILTERS)
@@ -101,11 +95,11 @@ async def list_assignments(call: CallOf, scope: str, chosen: Filter = None) -> d
 
 
 @router.get(f"{_ASSIGNMENTS}/{{name}}")
-async def show_assignment(call: CallOf, scope: str, name: str) -> dict[str, Any]:
+async def show_assignment(call: CallOf, scope: str, name: str) -> Json:
     """Return one role assignment."""
     found = _find(call, _enter(call, scope, "roleAssignments/read"), name)
     if found is None:
-        raise CloudError(404, "RoleAssignmentNotFound", f"The role assignment '{name[:80]}' is not found.")
+        raise refusal("RoleAssignmentNotFound", name=name)
     return assignment_document(found)
 
 
@@ -146,18 +140,12 @@ def _existing(call: Call, wanted: RoleAssignment) -> RoleAssignment | None:
     same_name = _find(call, wanted.scope, wanted.id)
     if same_name is not None:
         if (same_name.role, same_name.principal) != (wanted.role, wanted.principal):
-            reason = "Tenant ID, application ID, principal ID, and scope are not allowed to be updated."
-            raise CloudError(409, "RoleAssignmentUpdateNotPermitted", reason)
+            raise refusal("RoleAssignmentUpdateNotPermitted")
         return same_name
     meaning = (wanted.scope.lower(), wanted.role, wanted.principal)
     for one in call.service.cloud.all(RoleAssignment):
         if (one.scope.lower(), one.role, one.principal) == meaning:
-            raise CloudError(
-                409,
-                "RoleAssignmentExists",
-                f"The role assignment already exists. The ID of the existing role assignment is"
-                f" {one.id.replace('-', '')}.",
-            )
+            raise refusal("RoleAssignmentExists", id=one.id.replace("-", ""))
     return None
 
 
@@ -170,7 +158,7 @@ def _find(call: Call, scope: str, name: str) -> RoleAssignment | None:
 
 @router.get(_TENANT_DEFINITIONS)
 @router.get(_DEFINITIONS)
-async def list_definitions(call: CallOf, scope: str = "", chosen: Filter = None) -> dict[str, Any]:
+async def list_definitions(call: CallOf, scope: str = "", chosen: Filter = None) -> Json:
     """Return the role definitions that can be assigned at a scope; at the tenant, those to be read."""
     where = _enter(call, scope, "roleDefinitions/read")
     conditions = parse_filter(chosen, known=_DEFINITION_FILTERS)
@@ -179,24 +167,24 @@ async def list_definitions(call: CallOf, scope: str = "", chosen: Filter = None)
         "value": [
             definition_document(one, scope=where)
             for one in found
-            if where != TENANT_SCOPE or _may_read(call, one)
+            if where != TENANT_SCOPE or _may_read(call, one, where)
         ]
     }
 
 
 @router.get(f"{_TENANT_DEFINITIONS}/{{name}}")
 @router.get(f"{_DEFINITIONS}/{{name}}")
-async def show_definition(call: CallOf, name: str, scope: str = "") -> dict[str, Any]:
+async def show_definition(call: CallOf, name: str, scope: str = "") -> Json:
     """Return one role definition."""
     where = _enter(call, scope, "roleDefinitions/read")
     found = call.service.cloud.find(RoleDefinition, name)
-    if found is None or not (_may_read(call, found) if where == TENANT_SCOPE else _meets(found, where)):
-        raise role_not_found(name)
+    if found is None or not _may_read(call, found, where):
+        raise refusal("RoleDefinitionDoesNotExist", name=name)
     return definition_document(found, scope=where)
 
 
 @router.put(f"{_DEFINITIONS}/{{name}}", status_code=HTTPStatus.CREATED)
-async def put_definition(call: CallOf, scope: str, name: str, body: BodyOf) -> dict[str, Any]:
+async def put_definition(call: CallOf, scope: str, name: str, body: BodyOf) -> Json:
     """Make or change a custom role; the caller needs the right at every scope it can be assigned at."""
     where = _enter(call, scope, "roleDefinitions/write")
     read = read_definition(body, name=name)
@@ -216,29 +204,25 @@ async def delete_definition(call: CallOf, scope: str, name: str) -> Response:
     if found is None:
         return Response(status_code=HTTPStatus.NO_CONTENT)
     if any(one.role.lower() == found.key for one in call.service.cloud.all(RoleAssignment)):
-        raise CloudError(
-            400, "RoleDefinitionHasAssignments", "There are existing role assignments referencing role."
-        )
+        raise refusal("RoleDefinitionHasAssignments")
     call.service.cloud.remove(found)
     return JSONResponse(definition_document(found, scope=where))
 
 
 @router.get(f"/{{scope:path}}/providers/{_PROVIDER}/permissions")
-async def list_permissions(call: CallOf, scope: str) -> dict[str, Any]:
+async def list_permissions(call: CallOf, scope: str) -> Json:
     """Return what the caller's roles at a scope allow."""
     where = _enter(call, scope, "permissions/read")
     mine = roles_of(call.service.cloud, call.caller.principal)
     return {"value": [permission_document(role) for one, role in mine if is_within(where or "/", one.scope)]}
 
 
-def _meets(role: RoleDefinition, scope: str) -> bool:
-    return role.built_in or any(is_within(scope, one) or is_within(one, scope) for one in role.scopes)
-
-
-def _may_read(call: Call, role: RoleDefinition) -> bool:
-    """Tell whether the caller may read a role at the tenant: one of its own, that it may read somewhere."""
+def _may_read(call: Call, role: RoleDefinition, where: str) -> bool:
+    """Tell whether a role can be read at a scope; at the tenant one of its own, readable somewhere."""
     if role.built_in:
         return True
+    if where != TENANT_SCOPE:
+        return any(is_within(where, one) or is_within(one, where) for one in role.scopes)
     action = f"{_PROVIDER}/roleDefinitions/read"
     home = tenant_of_role(call.service.cloud, role) == call.caller.tenant.lower()
     return home and any(call.may(action, scope) for scope in role.scopes)
@@ -247,18 +231,15 @@ def _may_read(call: Call, role: RoleDefinition) -> bool:
 def _require_changeable(call: Call, name: str, verb: str) -> RoleDefinition | None:
     """Return the custom role called `name`, which the caller may change; None if there is none."""
     found = call.service.cloud.find(RoleDefinition, name)
-    if found is None or (verb == "delete" and not _is_known(call, found)):
+    if found is None:
+        return None
+    known_to = {None, call.caller.tenant.lower()}
+    if verb == "delete" and tenant_of_role(call.service.cloud, found) not in known_to:
         return None
     if found.built_in:
-        raise CloudError(
-            403, "RoleDefinitionIsBuiltIn", f"The built-in role '{found.name}' can't be changed."
-        )
+        raise refusal("RoleDefinitionIsBuiltIn", role=found.name)
     _authorize_everywhere(call, found, verb)
     return found
-
-
-def _is_known(call: Call, role: RoleDefinition) -> bool:
-    return tenant_of_role(call.service.cloud, role) in {None, call.caller.tenant.lower()}
 
 
 def _authorize_everywhere(call: Call, role: RoleDefinition, verb: str) -> None:

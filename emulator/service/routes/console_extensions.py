@@ -11,25 +11,28 @@ import base64
 import json
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from pydantic import ConfigDict, Field
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from emulator.cloud.compute import Json
 from emulator.cloud.config import GUID
 from emulator.cloud.console_access import check_access, find_vm
 from emulator.cloud.guest_plan import SAC_MEMORY_MIB, GuestPlan
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId, parse_resource_id
 from emulator.console.marks import Chunk, MarkKind
 from emulator.console.transcript import Transcript, mark_line
 from emulator.errors import CloudError, ConsoleClosed, EmulatorError, SpecError
+from emulator.fleet.machine_guest import wait_change
 from emulator.machine.spec import Device, Firmware, MachineType, WatchdogAction
 from emulator.service.console.gateway import start_on_demand, trust
 from emulator.service.console.link_life import Feed, Keystrokes, receive_data, run_until_left, serve_link
 from emulator.service.console.token_guard import TokenGuard
-from emulator.service.core.authentication import Caller, authorize
-from emulator.service.core.context import Service, ServiceOf, service_of
+from emulator.service.core.call import CallOf
+from emulator.service.core.context import Service, service_of
 from emulator.service.https.admission import vouch
 from emulator.service.parts.links import Link
 from emulator.service.routes.gateway import refuse_upgrade, require_own_origin
@@ -74,30 +77,21 @@ def read_link_request(*, start: str, mode: str, link_format: str) -> LinkRequest
     return LinkRequest(start=offset, format=LinkFormat(link_format), types=mode == "write")
 
 
-async def serve_raw(socket: WebSocket, link: Link, request: LinkRequest, *, service: Service) -> None:
-    """Serve a trusted link until either side ends it."""
-    await serve_link(
-        socket, link, lambda: _carry(socket, link, request, service=service), service=service, shows_why=False
-    )
-
-
 async def _carry(socket: WebSocket, link: Link, request: LinkRequest, *, service: Service) -> None:
     guest = service.fleet.guest(find_vm(service.cloud, link.vm))
     transcript = guest.transcript
     start = len(transcript) if request.start is None else max(transcript.first, request.start)
     transcript.mark(MarkKind.LINK, "watching", {"by": link.name, "may_type": request.types})
     try:
-        with Feed(transcript, position=min(start, len(transcript))) as feed:
-            out = (
-                _send_raw(socket, feed) if request.format is LinkFormat.RAW else _send_timeline(socket, feed)
-            )
-            guard = TokenGuard(lambda newer: trust(link, newer, service=service))
-            keystrokes = Keystrokes(guest) if request.types else None
-            await run_until_left(
-                asyncio.create_task(out),
-                asyncio.create_task(_take_input(socket, keystrokes, guard)),
-                asyncio.create_task(start_on_demand(service, link, guest)),
-            )
+        feed = Feed(transcript, position=min(start, len(transcript)))
+        out = _send_raw(socket, feed) if request.format is LinkFormat.RAW else _send_timeline(socket, feed)
+        guard = TokenGuard(lambda newer: trust(link, newer, service=service))
+        keystrokes = Keystrokes(guest) if request.types else None
+        await run_until_left(
+            asyncio.create_task(out),
+            asyncio.create_task(_take_input(socket, keystrokes, guard)),
+            asyncio.create_task(start_on_demand(service, link, guest)),
+        )
     except WebSocketDisconnect:
         pass
     except EmulatorError as error:
@@ -117,13 +111,14 @@ async def _take_input(socket: WebSocket, keystrokes: Keystrokes | None, guard: T
 
 
 async def _send_timeline(socket: WebSocket, feed: Feed) -> None:
-    reader = TimelineReader(feed.transcript, position=feed.position)
+    transcript, reader = feed.transcript, TimelineReader(feed.transcript, position=feed.position)
     while True:
-        feed.acknowledge()
+        version, closed = transcript.version, transcript.closed is not None
         for line in reader.new():
             await socket.send_text(json.dumps(line, separators=(",", ":")))
-        if not await feed.wait():
+        if closed:
             return
+        await wait_change(transcript, version)
 
 
 class TimelineReader:
@@ -214,15 +209,17 @@ async def open_raw_link(socket: WebSocket, resource: str) -> None:
     except CloudError as error:
         await refuse_upgrade(socket, error)
         return
-    await serve_raw(socket, link, request, service=service)
+    await serve_link(
+        socket, link, lambda: _carry(socket, link, request, service=service), service=service, shows_why=False
+    )
 
 
 @router.get("/guests/{resource:path}")
-async def read_guest(resource: Resource, service: ServiceOf, caller: Caller) -> dict[str, Any]:
+async def read_guest(resource: Resource, call: CallOf) -> Json:
     """Show the guest behind a VM, and how much it has written."""
-    authorize(service, caller, "Microsoft.Compute/virtualMachines/read", scope=str(resource))
-    vm = find_vm(service.cloud, resource)
-    guest = service.fleet.existing(vm.key)
+    call.authorize("Microsoft.Compute/virtualMachines/read", resource)
+    vm = find_vm(call.service.cloud, resource)
+    guest = call.service.fleet.existing(vm.key)
     return {
         "guest": json_ready(vm.guest),
         "on": guest is not None and guest.is_on,
@@ -232,27 +229,22 @@ async def read_guest(resource: Resource, service: ServiceOf, caller: Caller) -> 
 
 
 @router.put("/guests/{resource:path}")
-async def put_guest(
-    resource: Resource, table: GuestTable, service: ServiceOf, caller: Caller
-) -> dict[str, Any]:
+async def put_guest(resource: Resource, table: GuestTable, call: CallOf) -> Json:
     """Set the guest behind a VM whose machine is off; its console starts empty."""
-    authorize(service, caller, "Microsoft.Compute/virtualMachines/write", scope=str(resource))
+    service = call.service
+    call.authorize("Microsoft.Compute/virtualMachines/write", resource)
     vm = find_vm(service.cloud, resource)
     existing = service.fleet.existing(vm.key)
     if existing is not None and existing.is_on:
-        raise CloudError(409, "OperationNotAllowed", "The machine of this VM is on; stop the VM first.")
-    plan = _plan_of(table, stands_in_for=vm.guest.stands_in_for)
+        raise refusal("OperationNotAllowed.on")
+    try:
+        plan = GuestPlan(**asdict(table), stands_in_for=vm.guest.stands_in_for)
+    except SpecError as error:
+        raise CloudError(400, "InvalidGuest", str(error)) from error
     await service.fleet.discard(vm.key)
     service.blobs.screenshots.forget(vm.vm_id)
     service.cloud.put(replace(vm, guest=plan))
-    return await read_guest(resource, service, caller)
-
-
-def _plan_of(table: GuestTable, *, stands_in_for: str | None) -> GuestPlan:
-    try:
-        return GuestPlan(**asdict(table), stands_in_for=stands_in_for)
-    except SpecError as error:
-        raise CloudError(400, "InvalidGuest", str(error)) from error
+    return await read_guest(resource, call)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,9 +258,10 @@ class SizeTable:
 
 
 @router.post("/resize/{resource:path}")
-async def resize(resource: Resource, size: SizeTable, service: ServiceOf, caller: Caller) -> dict[str, Any]:
+async def resize(resource: Resource, size: SizeTable, call: CallOf) -> Json:
     """Type the command that sets a Linux shell's terminal size: a serial line can't (ISS 7, 105)."""
-    check_access(service.cloud, service.settings, principal=caller.principal, vm=resource)
+    service = call.service
+    check_access(service.cloud, service.settings, principal=call.caller.principal, vm=resource)
     guest = service.fleet.guest(find_vm(service.cloud, resource))
     typed = f"stty rows {size.rows} cols {size.columns}\r"
     guest.type(typed.encode())

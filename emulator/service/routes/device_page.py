@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from html import escape
+from functools import cache
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
+from jinja2 import Environment, Template
 
 from emulator.cloud.directory import find_user
+from emulator.cloud.refusals import refusal
 from emulator.errors import CloudError
 from emulator.service.core.context import CaseBlindRoute, Service, ServiceOf
 from emulator.service.core.entra import read_form
+from emulator.service.page.assets import SOURCES
 from emulator.service.parts.sign_in import sign_in_user
 
 _STYLE = (
@@ -37,7 +40,7 @@ router = APIRouter(route_class=CaseBlindRoute, tags=["sign-in"])
 @router.get("/device")
 async def show_device_form(user_code: str = "") -> HTMLResponse:
     """Show the form; a code in the query fills its field."""
-    return _page(_form(code=user_code[:20], user=""))
+    return _page("form", code=user_code[:20])
 
 
 @router.post(
@@ -54,12 +57,9 @@ async def sign_in_device(request: Request, service: ServiceOf) -> HTMLResponse:
         await _approve(service, form)
     except CloudError as error:
         reason = error.message.partition(": ")[2] or error.message
-        return _page(
-            f'<p role="alert">{escape(reason)}</p>'
-            + _form(code=form.get("code", "")[:20], user=form.get("user", "")[:256]),
-            status=error.status,
-        )
-    return _page("<p>You are signed in. You may close this page and return to the program.</p>")
+        code, user = form.get("code", "")[:20], form.get("user", "")[:256]
+        return _page("form", code=code, user=user, reason=reason, status=error.status)
+    return _page("signed-in")
 
 
 @router.get("/{tenant}/oauth2/v2.0/authorize")
@@ -68,44 +68,25 @@ async def sign_in_device(request: Request, service: ServiceOf) -> HTMLResponse:
 async def explain_sign_in(tenant: str) -> HTMLResponse:
     """Explain, where `az login` sends a browser, which ways to sign in exist."""
     del tenant
-    return _page(
-        "<p>This cloud has no sign-in by redirection. Use one of these instead:</p>"
-        "<p><code>az login -u USER -p PASSWORD</code></p><p><code>az login --use-device-code</code></p>"
-        "<p><code>az login --service-principal -u ID -p SECRET --tenant TENANT</code></p>",
-        status=400,
-    )
+    return _page("other ways", status=400)
 
 
 async def _approve(service: Service, form: dict[str, str]) -> None:
     grant = service.sign_in.devices.find(form.get("code", ""), now=service.now())
     if grant is None:
         await service.sign_in.throttle.fail("device-page")
-        raise CloudError(
-            400, "invalid_request", "AADSTS70019: That code didn't work. Check the code and try again."
-        )
+        raise refusal("invalid_request.user-code")
     name = form.get("user", "")
     found = find_user(service.cloud, name, tenant=grant.tenant)
     principal = await sign_in_user(service.sign_in, found, name=name, password=form.get("password", ""))
     service.sign_in.devices.approve(grant, principal=principal.id)
 
 
-def _form(*, code: str, user: str) -> str:
-    return (
-        '<form method="post" action="/device">'
-        '<label for="code">Code that the program shows</label>'
-        f'<input id="code" name="code" value="{escape(code)}" autocomplete="off" autofocus required>'
-        '<label for="user">User</label>'
-        f'<input id="user" name="user" value="{escape(user)}" autocomplete="username" required>'
-        '<label for="password">Password</label>'
-        '<input id="password" name="password" type="password" autocomplete="current-password" required>'
-        '<button type="submit">Sign in</button></form>'
-    )
+def _page(says: str, *, status: int = 200, **texts: str) -> HTMLResponse:
+    return HTMLResponse(_template().render(says=says, style=_STYLE, **texts), status, headers=_HEADERS)
 
 
-def _page(body: str, *, status: int = 200) -> HTMLResponse:
-    return HTMLResponse(
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Sign in to a program</title>'
-        f"<style>{_STYLE}</style></head><body><main><h1>Sign in to a program</h1>{body}</main></body></html>",
-        status,
-        headers=_HEADERS,
-    )
+@cache
+def _template() -> Template:
+    environment = Environment(autoescape=True)
+    return environment.from_string((SOURCES / "device.html.jinja").read_text(encoding="utf-8"))

@@ -8,22 +8,26 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket
 
-from emulator.cloud.console_access import NOT_RUNNING, check_role, find_vm
+from emulator.cloud.compute import Json
+from emulator.cloud.console_access import check_role, find_vm
 from emulator.cloud.records import PowerState, VirtualMachine
+from emulator.cloud.refusals import refusal
 from emulator.console.marks import MarkKind
 from emulator.errors import CloudError, EmulatorError
-from emulator.fleet.guest import FleetGuest, Observed
+from emulator.fleet.machine_guest import MachineGuest
+from emulator.fleet.observed import Observed
+from emulator.service.compute.calls import MaybeDocument
 from emulator.service.console.gateway import serve_client
-from emulator.service.core.authentication import address_of, authenticate
+from emulator.service.core.call import Call, call_of
 from emulator.service.core.context import Service, ServiceOf, service_of
 from emulator.service.parts.sessions import ConsoleSession
-from emulator.service.parts.tokens import Claims, endpoints_of
+from emulator.service.parts.tokens import endpoints_of
 
 SEQUENCE_MAX = 16
 REQUEST_ID_MAX = 128
@@ -46,18 +50,13 @@ def read_keys(parameters: object) -> str:
     """
     keys = parameters.get("SysRqCommand") if isinstance(parameters, Mapping) else None
     if not isinstance(keys, str) or not _KEYS.fullmatch(keys):
-        raise CloudError(
-            400,
-            "InvalidSysRqCommand",
-            f"commandParameters.SysRqCommand must be 1 to {SEQUENCE_MAX} letters and digits (such as"
-            ' "h" or "REISUB").',
-        )
+        raise refusal("InvalidSysRqCommand", most=SEQUENCE_MAX)
     return keys.lower()
 
 
 async def run_command(
-    command: AdminCommand, keys: str, *, vm: VirtualMachine, guest: FleetGuest, by: str
-) -> dict[str, Any]:
+    command: AdminCommand, keys: str, *, vm: VirtualMachine, guest: MachineGuest, by: str
+) -> Json:
     """Do `command`, a SysRq with its `keys`, to a guest that is on and return its observed effect.
 
     Returns:
@@ -69,7 +68,7 @@ async def run_command(
         EmulatorError: the machine could not do it.
     """
     if keys and vm.is_windows:
-        raise CloudError(400, "SysRqNotSupported", "You can only send a SysRq to a Linux VM.")
+        raise refusal("SysRqNotSupported")
     said = f"{command.value} {keys}".strip()
     guest.transcript.mark(MarkKind.LINK, "command", {"by": by, "command": said})
     if command is AdminCommand.SYSRQ:
@@ -78,7 +77,7 @@ async def run_command(
     return {"command": said, **_shown(await act())}
 
 
-async def _press_keys(guest: FleetGuest, keys: str) -> dict[str, Any]:
+async def _press_keys(guest: MachineGuest, keys: str) -> Json:
     """Press one key after another; the effect of the last one counts for the sequence."""
     seen = []
     for key in keys:
@@ -89,7 +88,7 @@ async def _press_keys(guest: FleetGuest, keys: str) -> dict[str, Any]:
     return {**_shown(seen[-1]), "keys": shown}
 
 
-def _shown(observed: Observed) -> dict[str, Any]:
+def _shown(observed: Observed) -> Json:
     unseen = "refused" if observed.refused else "no effect seen"
     return {"effect": "seen" if observed.seen else unseen, "evidence": observed.evidence}
 
@@ -104,7 +103,7 @@ def require_own_origin(socket: WebSocket, service: Service) -> None:
     """Refuse (403) a WebSocket that another site's page opens; programs send no Origin, az sends ours."""
     origin = socket.headers.get("origin")
     if origin is not None and origin.rstrip("/").lower() not in endpoints_of(service.endpoint):
-        raise CloudError(403, "OriginNotAllowed", "WebSockets from pages of other sites are refused.")
+        raise refusal("OriginNotAllowed")
 
 
 async def refuse_upgrade(socket: WebSocket, error: CloudError) -> None:
@@ -134,70 +133,48 @@ async def run_admin_command(
     command: str,
     request: Request,
     service: ServiceOf,
-    body: Annotated[dict[str, Any] | None, Body()] = None,
-) -> dict[str, Any]:
+    body: MaybeDocument = None,
+) -> Json:
     """Do an admin command; its own bearer token authorises it, as old clients send none on the socket."""
     session = service.sessions.find(container, session_id, now=service.now())
     try:
-        caller = authenticate(request, service)
-        return await _run(service, caller, session, command=command, request=request, body=body or {})
+        return await _run(call_of(request, service), session, command=command, body=body or {})
     except EmulatorError:
         for link in service.links.of_session(session):
             link.show("")  # az waits for ever without one more frame (docs/facts/azure.md 3)
         raise
 
 
-async def _run(
-    service: Service,
-    caller: Claims,
-    session: ConsoleSession,
-    *,
-    command: str,
-    request: Request,
-    body: dict[str, Any],
-) -> dict[str, Any]:
+async def _run(call: Call, session: ConsoleSession, *, command: str, body: Json) -> Json:
+    service, caller = call.service, call.caller
     if caller.principal != session.principal:
-        raise CloudError(403, "AuthorizationFailed", "This session was opened by somebody else.")
+        raise refusal("AuthorizationFailed.other-session")
     check_role(service.cloud, service.settings, principal=caller.principal, vm=session.vm)
     asked = _read_command(command)
     keys = read_keys(body.get("commandParameters")) if asked is AdminCommand.SYSRQ else ""
     request_id = _read_request_id(body)
     vm = find_vm(service.cloud, session.vm)
 
-    async def act() -> dict[str, Any]:
-        return await _act(service, caller, vm, asked=asked, keys=keys, address=address_of(request))
+    async def act() -> Json:
+        if vm.power is not PowerState.RUNNING:
+            raise refusal("OperationNotAllowed.not-running")
+        guest = service.fleet.guest(vm)
+        await guest.power_on()
+        answer = await run_command(asked, keys, vm=vm, guest=guest, by=caller.name)
+        service.metrics.commands.labels(asked.value, answer["effect"]).inc()
+        call.note(_OPERATION, vm.id, status=f"{answer['command']}: {answer['effect']}")
+        return answer
 
     if not request_id:
         return await act()
     return await session.answer_once((vm.vm_id, asked, keys, request_id), act)
 
 
-async def _act(
-    service: Service, caller: Claims, vm: VirtualMachine, *, asked: AdminCommand, keys: str, address: str
-) -> dict[str, Any]:
-    if vm.power is not PowerState.RUNNING:
-        raise CloudError(409, "OperationNotAllowed", NOT_RUNNING)
-    guest = service.fleet.guest(vm)
-    await guest.power_on()
-    answer = await run_command(asked, keys, vm=vm, guest=guest, by=caller.name)
-    service.metrics.commands.labels(asked.value, answer["effect"]).inc()
-    service.activity.note(
-        _OPERATION,
-        scope=str(vm.id),
-        caller=caller,
-        address=address,
-        status=f"{answer['command']}: {answer['effect']}",
-    )
-    return answer
-
-
 def _read_request_id(body: Mapping[str, Any]) -> str:
     """Return the id that a repeated request has again; "" if there is none, 400 for what can't be one."""
     found = body.get("requestId") or ""
     if not isinstance(found, str) or len(found) > REQUEST_ID_MAX:
-        raise CloudError(
-            400, "InvalidRequestContent", f"requestId must be a text of at most {REQUEST_ID_MAX} characters."
-        )
+        raise refusal("InvalidRequestContent.request-id", most=REQUEST_ID_MAX)
     return found
 
 
@@ -206,6 +183,4 @@ def _read_command(command: str) -> AdminCommand:
         return AdminCommand(command.lower())
     except ValueError:
         allowed = ", ".join(AdminCommand)
-        raise CloudError(
-            404, "AdminCommandNotFound", f"There is no admin command '{command[:40]}'; there are: {allowed}."
-        ) from None
+        raise refusal("AdminCommandNotFound", command=command, allowed=allowed) from None

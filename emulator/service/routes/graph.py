@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from emulator.cloud.compute import Json
 from emulator.cloud.directory import matching, render_principal
 from emulator.cloud.records import Principal, PrincipalType
-from emulator.errors import CloudError
-from emulator.service.core.authentication import Caller
-from emulator.service.core.context import BodyOf, CaseBlindRoute, Service, ServiceOf
-from emulator.service.parts.tokens import Claims
+from emulator.cloud.refusals import refusal
+from emulator.service.core.call import Call, CallOf
+from emulator.service.core.context import BodyOf, CaseBlindRoute
 
 IDS_MAX = 1000
 _KINDS = {"users": PrincipalType.USER, "servicePrincipals": PrincipalType.SERVICE_PRINCIPAL}
@@ -21,70 +21,52 @@ router = APIRouter(route_class=CaseBlindRoute, tags=["graph"])
 
 
 @router.get("/v1.0/me")
-async def show_me(service: ServiceOf, caller: Caller) -> dict[str, Any]:
+async def show_me(call: CallOf) -> Json:
     """Show the signed-in user."""
-    for one in _principals(service, caller, PrincipalType.USER):
-        if one.id == caller.principal:
+    for one in _principals(call, PrincipalType.USER):
+        if one.id == call.caller.principal:
             return render_principal(one)
-    raise CloudError(400, "BadRequest", "/me request is only valid with delegated authentication flow.")
+    raise refusal("BadRequest.me")
 
 
-@router.get("/v1.0/users")
-async def list_users(service: ServiceOf, caller: Caller, chosen: Filter = None) -> dict[str, Any]:
-    """List users."""
-    return _list(service, caller, kind="users", chosen=chosen)
+def _add_routes(kind: str, type_: PrincipalType) -> None:
+    """Add the routes of one kind of principals: all of them, and one by object id or name."""
+
+    @router.get(f"/v1.0/{kind}", name=f"list_{kind}")
+    async def list_principals(call: CallOf, chosen: Filter = None) -> Json:
+        """List the principals of this kind that the filter chooses."""
+        found = matching(_principals(call, type_), chosen)
+        context = f"{call.service.endpoint}/v1.0/$metadata#{kind}"
+        return {"@odata.context": context, "value": [render_principal(one) for one in found]}
+
+    @router.get(f"/v1.0/{kind}/{{name}}", name=f"show_{kind}")
+    async def show_principal(call: CallOf, name: str) -> Json:
+        """Show a principal of this kind by object id or name."""
+        for one in _principals(call, type_):
+            if name.lower() in {one.id.lower(), one.name.lower()}:
+                return render_principal(one)
+        raise refusal("Request_ResourceNotFound", name=name)
 
 
-@router.get("/v1.0/servicePrincipals")
-async def list_service_principals(
-    service: ServiceOf, caller: Caller, chosen: Filter = None
-) -> dict[str, Any]:
-    """List service principals."""
-    return _list(service, caller, kind="servicePrincipals", chosen=chosen)
-
-
-@router.get("/v1.0/users/{name}")
-async def show_user(service: ServiceOf, caller: Caller, name: str) -> dict[str, Any]:
-    """Show a user by object id or name."""
-    return _show(service, caller, PrincipalType.USER, name)
-
-
-@router.get("/v1.0/servicePrincipals/{name}")
-async def show_service_principal(service: ServiceOf, caller: Caller, name: str) -> dict[str, Any]:
-    """Show a service principal by object id."""
-    return _show(service, caller, PrincipalType.SERVICE_PRINCIPAL, name)
+for _kind, _type in _KINDS.items():
+    _add_routes(_kind, _type)
 
 
 @router.post("/v1.0/directoryObjects/getByIds")
-async def find_by_ids(service: ServiceOf, caller: Caller, body: BodyOf) -> dict[str, Any]:
+async def find_by_ids(call: CallOf, body: BodyOf) -> Json:
     """Return the principals with these object ids; unknown ones are left out."""
     ids = body.get("ids")
     if not isinstance(ids, list) or len(ids) > IDS_MAX:
-        raise CloudError(400, "Request_BadRequest", f"'ids' must be a list of at most {IDS_MAX}.")
+        raise refusal("Request_BadRequest", most=IDS_MAX)
     wanted = {str(one).lower() for one in ids}
-    found = [one for one in _principals(service, caller) if one.id.lower() in wanted]
+    found = [one for one in _principals(call) if one.id.lower() in wanted]
     return {"value": [render_principal(one, typed=True) for one in found]}
 
 
-def _list(service: Service, caller: Claims, *, kind: str, chosen: str | None) -> dict[str, Any]:
-    found = matching(_principals(service, caller, _KINDS[kind]), chosen)
-    return {
-        "@odata.context": f"{service.endpoint}/v1.0/$metadata#{kind}",
-        "value": [render_principal(one) for one in found],
-    }
-
-
-def _show(service: Service, caller: Claims, kind: PrincipalType, name: str) -> dict[str, Any]:
-    for one in _principals(service, caller, kind):
-        if name.lower() in {one.id.lower(), one.name.lower()}:
-            return render_principal(one)
-    raise CloudError(404, "Request_ResourceNotFound", f"Resource '{name[:120]}' does not exist.")
-
-
-def _principals(service: Service, caller: Claims, kind: PrincipalType | None = None) -> list[Principal]:
-    tenant = caller.tenant.lower()
+def _principals(call: Call, kind: PrincipalType | None = None) -> list[Principal]:
+    tenant = call.caller.tenant.lower()
     return [
         one
-        for one in service.cloud.all(Principal)
+        for one in call.service.cloud.all(Principal)
         if one.tenant.lower() == tenant and kind in {None, one.type}
     ]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
-from emulator.errors import CloudError
+from emulator.cloud.refusals import refusal
 from emulator.service.core.context import ServiceOf
 from emulator.service.parts.metrics import CONTENT_TYPE
 
@@ -18,11 +16,8 @@ router = APIRouter(tags=["lab"])
 async def health(service: ServiceOf) -> Response:
     """Answer 200 if guests can be reached and state can be saved, otherwise 503 with the reasons."""
     problems = [*await service.fleet.problems(), *service.troubles()]
-    body: dict[str, Any] = {
-        "healthy": not problems,
-        "status": "unhealthy" if problems else "healthy",
-        "problems": problems,
-    }
+    status = "unhealthy" if problems else "healthy"
+    body = {"healthy": not problems, "status": status, "problems": problems}
     return JSONResponse(body, 503 if problems else 200)
 
 
@@ -30,7 +25,7 @@ async def health(service: ServiceOf) -> Response:
 async def authority(service: ServiceOf) -> Response:
     """Return the certificate of this service's authority."""
     if not service.ca_pem:
-        raise CloudError(404, "NotFound", "This service has no authority of its own.")
+        raise refusal("NotFound.authority")
     return Response(service.ca_pem, media_type="application/x-pem-file")
 
 

@@ -6,16 +6,18 @@ hence there is no `from __future__ import annotations`.
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
-from emulator.cloud.compute import container_name, log_name, render_instance_view, screenshot_name
+from emulator.cloud.compute import Json, container_name, log_name, render_instance_view, screenshot_name
 from emulator.cloud.records import VirtualMachine
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId
 from emulator.errors import CloudError
-from emulator.service.compute.calls import Call, CallOf, Expand, find_machine, read_expand, show_machine
+from emulator.service.compute.calls import Expand, MaybeDocument, read_expand, show_machine
 from emulator.service.compute.power import Action, begin_action, ready_guest, take_screenshot
+from emulator.service.core.call import Call, CallOf
 
 Locate = Callable[..., ResourceId]
 
@@ -48,26 +50,22 @@ def _add_reads(router: APIRouter, base: str, locate: Locate) -> None:
     @router.get(base)
     async def read_machine(
         call: CallOf, target: Annotated[ResourceId, Depends(locate)], expand: Expand = None
-    ) -> dict[str, Any]:
+    ) -> Json:
         """Show a machine; `$expand=instanceView` adds its state."""
-        vm = find_machine(call, target, action="read")
+        vm = call.find(VirtualMachine, target, action="read")
         return show_machine(call, vm, with_view=read_expand(expand))
 
     @router.get(f"{base}/instanceView")
-    async def read_instance_view(
-        call: CallOf, target: Annotated[ResourceId, Depends(locate)]
-    ) -> dict[str, Any]:
+    async def read_instance_view(call: CallOf, target: Annotated[ResourceId, Depends(locate)]) -> Json:
         """Show the state of a machine, and nothing else."""
-        vm = find_machine(call, target, action="instanceView/read")
+        vm = call.find(VirtualMachine, target, action="instanceView/read")
         return render_instance_view(vm, now=call.service.now())
 
 
 def _add_action(router: APIRouter, base: str, locate: Locate, action: Action) -> None:
     @router.post(f"{base}/{action.value}", status_code=202, name=f"{action.value}_machine")
     async def act(
-        call: CallOf,
-        target: Annotated[ResourceId, Depends(locate)],
-        _: Annotated[dict[str, Any] | None, Body()] = None,
+        call: CallOf, target: Annotated[ResourceId, Depends(locate)], _: MaybeDocument = None
     ) -> Response:
         """Begin the action that the path names; poll for its end."""
         return act_on(call, target, action)
@@ -86,8 +84,8 @@ def _add_power_off(router: APIRouter, base: str, locate: Locate) -> None:
 
 def act_on(call: Call, target: ResourceId, action: Action, *, skip_shutdown: bool = False) -> Response:
     """Begin `action` on one machine and return the 202; raises CloudError 401, 403, 404 or 409."""
-    vm = find_machine(call, target, action=f"{action.value}/action")
-    operation = begin_action(call.service, [vm], action, by=call.caller.name, skip_shutdown=skip_shutdown)
+    vm = call.find(VirtualMachine, target, action=f"{action.value}/action")
+    operation = begin_action(call, [vm], action, on=vm, skip_shutdown=skip_shutdown)
     call.note(f"{target.type}/{action.value}/action", target)
     return call.accepted(operation)
 
@@ -96,11 +94,10 @@ def _add_eviction(router: APIRouter, base: str, locate: Locate) -> None:
     @router.post(f"{base}/simulateEviction", status_code=204)
     async def simulate_eviction(call: CallOf, target: Annotated[ResourceId, Depends(locate)]) -> Response:
         """Evict a spot machine: it is deallocated."""
-        vm = find_machine(call, target, action="simulateEviction/action")
+        vm = call.find(VirtualMachine, target, action="simulateEviction/action")
         if str(vm.document.get("properties", {}).get("priority", "")).lower() != "spot":
-            reason = f"Simulate eviction is not allowed on VM '{vm.id.name}': it is not a spot VM."
-            raise CloudError(409, "OperationNotAllowed", reason)
-        begin_action(call.service, [vm], Action.DEALLOCATE, by=call.caller.name)
+            raise refusal("OperationNotAllowed.not-spot", vm=vm.id.name)
+        begin_action(call, [vm], Action.DEALLOCATE, on=vm)
         call.note(f"{target.type}/simulateEviction/action", target)
         return Response(status_code=204)
 
@@ -111,14 +108,12 @@ def _add_boot_diagnostics(router: APIRouter, base: str, locate: Locate) -> None:
         call: CallOf,
         target: Annotated[ResourceId, Depends(locate)],
         minutes: Annotated[str | None, Query(alias="sasUriExpirationTimeInMinutes")] = None,
-    ) -> dict[str, Any]:
+    ) -> Json:
         """Return URLs of the screenshot and the boot log that work until they expire."""
-        vm = find_machine(call, target, action="retrieveBootDiagnosticsData/action")
+        vm = call.find(VirtualMachine, target, action="retrieveBootDiagnosticsData/action")
         expires = call.service.now() + timedelta(minutes=_read_minutes(minutes))
         if not vm.boot_diagnostics.enabled:
-            raise CloudError(
-                409, "OperationNotAllowed", f"Boot diagnostics is not enabled on VM '{vm.id.name}'."
-            )
+            raise refusal("OperationNotAllowed.no-diagnostics", vm=vm.id.name)
         await ready_guest(call.service, vm)
         await take_screenshot(call.service, vm)
         call.note(f"{target.type}/retrieveBootDiagnosticsData/action", target)
@@ -141,18 +136,13 @@ def _read_minutes(text: str | None) -> int:
     if text is None:
         return SAS_MINUTES
     if not (text.isascii() and text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= SAS_MINUTES_MAX):
-        raise CloudError(
-            400,
-            "InvalidParameter",
-            f"The value of parameter sasUriExpirationTimeInMinutes is invalid; allowed: 1 to"
-            f" {SAS_MINUTES_MAX}.",
-        )
+        raise refusal("InvalidParameter.minutes", most=SAS_MINUTES_MAX)
     return int(text)
 
 
 def _add_refusal(router: APIRouter, base: str, locate: Locate, *, name: str, reason: str) -> None:
     @router.post(f"{base}/{name}", name=f"{name}_machine")
-    async def refuse(call: CallOf, target: Annotated[ResourceId, Depends(locate)]) -> dict[str, Any]:
+    async def refuse(call: CallOf, target: Annotated[ResourceId, Depends(locate)]) -> Json:
         """Explain why this is not possible here."""
-        find_machine(call, target, action=f"{name}/action")
+        call.find(VirtualMachine, target, action=f"{name}/action")
         raise CloudError(409, "OperationNotAllowed", reason)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 
-from emulator.cloud.compute import network_interfaces
+from emulator.cloud.compute import Json, network_interfaces
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import group_scope
-from emulator.errors import CloudError
-from emulator.service.compute.calls import CallOf, ResourceName, SubscriptionName
+from emulator.service.compute.calls import ResourceName, SubscriptionName, add_lists
+from emulator.service.core.call import Call, CallOf
 from emulator.service.core.context import arm_router
 
 _PROVIDER = "providers/Microsoft.Network"
@@ -21,45 +20,29 @@ router: APIRouter = arm_router()
 router.tags = ["network"]
 
 
-@router.get(f"{_IN_SUBSCRIPTION}/networkInterfaces")
-async def list_network_interfaces(subscription: SubscriptionName, call: CallOf) -> dict[str, Any]:
-    """List the network interfaces of a subscription that the caller may see."""
-    return {"value": _seen(call, call.enter(subscription))}
-
-
-@router.get(f"{_IN_GROUP}/networkInterfaces")
-async def list_group_interfaces(
-    subscription: SubscriptionName, group: ResourceName, call: CallOf
-) -> dict[str, Any]:
-    """List the network interfaces of a group that the caller may see."""
-    return {"value": _seen(call, call.enter(subscription, group))}
-
-
 @router.get(f"{_IN_GROUP}/networkInterfaces/{{name}}")
 async def read_network_interface(
     subscription: SubscriptionName, group: ResourceName, name: ResourceName, call: CallOf
-) -> dict[str, Any]:
+) -> Json:
     """Show a network interface."""
     scope = group_scope(subscription, group)
     call.authorize(_READ, f"{scope}/{_PROVIDER}/networkInterfaces/{name}")
     for one in network_interfaces(call.service.cloud, within=scope):
         if one["name"].lower() == name.lower():
             return one
-    raise CloudError(
-        404,
-        "ResourceNotFound",
-        f"The Resource 'Microsoft.Network/networkInterfaces/{name}' under resource group '{group}' was not"
-        " found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
-    )
+    raise refusal("ResourceNotFound", type="Microsoft.Network/networkInterfaces", name=name, group=group)
 
 
 @router.get(f"{_IN_SUBSCRIPTION}/publicIPAddresses")
-async def list_public_addresses(subscription: SubscriptionName, call: CallOf) -> dict[str, Any]:
+async def list_public_addresses(subscription: SubscriptionName, call: CallOf) -> Json:
     """List no public addresses: guests have no network."""
     call.enter(subscription)
     return {"value": []}
 
 
-def _seen(call: CallOf, scope: str) -> list[dict[str, Any]]:
+def _list(call: Call, scope: str) -> Json:
     found = network_interfaces(call.service.cloud, within=scope)
-    return [one for one in found if call.may(_READ, one["id"])]
+    return {"value": [one for one in found if call.may(_READ, one["id"])]}
+
+
+add_lists(router, "Microsoft.Network/networkInterfaces", _list)

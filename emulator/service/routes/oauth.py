@@ -9,12 +9,13 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from urllib.parse import unquote
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
+from emulator.cloud.compute import Json
 from emulator.cloud.directory import (
     ADFS,
     find_application,
@@ -26,7 +27,8 @@ from emulator.cloud.directory import (
     resource_of_user_scope,
 )
 from emulator.cloud.records import Principal
-from emulator.errors import CloudError
+from emulator.cloud.refusals import refusal
+from emulator.cloud.settings import azure_document
 from emulator.service.core.context import Service, ServiceOf
 from emulator.service.core.entra import (
     NO_STORE,
@@ -42,11 +44,10 @@ from emulator.service.parts.sign_in import (
     DEVICE_LIFETIME_S,
     sign_in_application,
     sign_in_user,
-    unknown_application,
 )
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-_FORM: dict[str, Any] = {
+_FORM: Json = {
     "requestBody": {
         "required": True,
         "content": {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}},
@@ -73,20 +74,13 @@ class TokenRequest:
     client: str
     secret: str
 
-    def user_resource(self) -> str:
-        """Return the resource of a person's token."""
-        return self._resource(resource_of_user_scope)
-
-    def client_resource(self) -> str:
-        """Return the resource of an application's token."""
-        return self._resource(resource_of_client_scope)
-
-    def _resource(self, of_scope: Callable[[str], str]) -> str:
+    def resource(self, of_scope: Callable[[str], str]) -> str:
+        """Return the resource of the token: the one that is named, or else that of the scope."""
         named = self.form.get("resource")
         return require_resource(named) if named else of_scope(self.form.get("scope", ""))
 
 
-TokenAnswer: TypeAlias = tuple[dict[str, Any], str]
+TokenAnswer: TypeAlias = tuple[Json, str]
 
 
 @router.post("/{tenant}/oauth2/v2.0/token", openapi_extra=_FORM)
@@ -114,17 +108,14 @@ async def start_device(request: Request, service: ServiceOf, tenant: str) -> JSO
     scope = form.get("scope") or (f"{form['resource']}/.default" if form.get("resource") else "")
     resource_of_user_scope(scope)
     code, grant = service.sign_in.devices.issue(client=client, tenant=certain, scope=scope, now=service.now())
-    page = f"{service.endpoint}/device"
-    body = {
-        "user_code": grant.user_code,
-        "device_code": code,
-        "verification_uri": page,
-        "verification_url": page,
-        "expires_in": int(DEVICE_LIFETIME_S),
-        "interval": DEVICE_INTERVAL_S,
-        "message": f"To sign in, use a web browser to open the page {page} and enter the code"
-        f" {grant.user_code} to authenticate.",
-    }
+    body = azure_document(
+        "device_code",
+        user_code=grant.user_code,
+        device_code=code,
+        page=f"{service.endpoint}/device",
+        lifetime=int(DEVICE_LIFETIME_S),
+        interval=DEVICE_INTERVAL_S,
+    )
     return JSONResponse(body, headers=NO_STORE)
 
 
@@ -135,8 +126,7 @@ async def _answer(request: Request, service: Service, tenant: str, *, first: boo
     asked = TokenRequest(form=form, authority=tenant, tenant=certain, client=client, secret=secret)
     kind = require_field(form, "grant_type")
     if kind not in _GRANTS:
-        reason = f"AADSTS70003: The app requested an unsupported grant type '{kind[:80]}'."
-        raise CloudError(400, "unsupported_grant_type", reason)
+        raise refusal("unsupported_grant_type", kind=kind)
     answer, resource = await _GRANTS[kind](service, asked)
     if first:
         answer = first_version(answer, resource=resource, issued=int(service.now().timestamp()))
@@ -145,21 +135,16 @@ async def _answer(request: Request, service: Service, tenant: str, *, first: boo
 
 async def _by_client(service: Service, asked: TokenRequest) -> TokenAnswer:
     if not asked.secret:
-        raise CloudError(
-            401,
-            "invalid_client",
-            "AADSTS7000218: The request body must contain the following parameter: 'client_assertion' or"
-            " 'client_secret'.",
-        )
+        raise refusal("invalid_client.no-secret")
     principal = await _application_of(service, asked)
-    resource = asked.client_resource()
+    resource = asked.resource(resource_of_client_scope)
     return application_answer(service, principal, client=asked.client, resource=resource), resource
 
 
 async def _by_password(service: Service, asked: TokenRequest) -> TokenAnswer:
     await _check_program(service, asked)
     name, password = require_field(asked.form, "username"), require_field(asked.form, "password")
-    resource = asked.user_resource()
+    resource = asked.resource(resource_of_user_scope)
     found = find_user(service.cloud, name, tenant=asked.tenant)
     principal = await sign_in_user(service.sign_in, found, name=name, password=password)
     return _for_user(service, asked, principal, resource=resource, scope=asked.form.get("scope", ""))
@@ -169,12 +154,11 @@ async def _by_refresh(service: Service, asked: TokenRequest) -> TokenAnswer:
     await _check_program(service, asked)
     token = require_field(asked.form, "refresh_token")
     named = asked.form.get("scope") or asked.form.get("resource")
-    wanted = asked.user_resource() if named else None
+    wanted = asked.resource(resource_of_user_scope) if named else None
     grant = service.sign_in.refresh.redeem(token, client=asked.client, now=service.now())
     principal = None if grant is None else service.cloud.find(Principal, grant.principal)
     if grant is None or principal is None or asked.tenant not in {None, principal.tenant.lower()}:
-        reason = "AADSTS700082: The refresh token has expired, was used or is not valid here."
-        raise CloudError(400, "invalid_grant", reason)
+        raise refusal("invalid_grant.refresh-token")
     resource = wanted or grant.resource
     return _for_user(service, asked, principal, resource=resource, scope=asked.form.get("scope", ""))
 
@@ -185,9 +169,7 @@ async def _by_device(service: Service, asked: TokenRequest) -> TokenAnswer:
     grant = service.sign_in.devices.redeem(code, client=asked.client, now=service.now())
     principal = service.cloud.find(Principal, grant.principal or "")
     if principal is None or asked.tenant not in {None, principal.tenant.lower()}:
-        raise CloudError(
-            400, "invalid_grant", "AADSTS50034: The user account does not exist in the directory."
-        )
+        raise refusal("invalid_grant.user")
     resource = resource_of_user_scope(grant.scope)
     return _for_user(service, asked, principal, resource=resource, scope=grant.scope)
 
@@ -223,7 +205,7 @@ async def _check_program(service: Service, asked: TokenRequest) -> None:
 
 def _require_program(service: Service, client_id: str, *, authority: str) -> str:
     if not is_client_id(service.cloud, client_id):
-        raise unknown_application(client_id, where=authority)
+        raise refusal("unauthorized_client", client_id=client_id, where=authority)
     return client_id
 
 
@@ -234,8 +216,6 @@ def _client_of(request: Request, form: Mapping[str, str]) -> tuple[str, str]:
         try:
             client, _, secret = base64.b64decode(value, validate=True).decode("utf-8").partition(":")
         except (binascii.Error, ValueError):
-            raise CloudError(
-                401, "invalid_client", "AADSTS7000216: The Authorization header is malformed."
-            ) from None
+            raise refusal("invalid_client.header") from None
         return unquote(client), unquote(secret)
     return require_field(form, "client_id"), form.get("client_secret", "")

@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
-from emulator.errors import CloudError
-from emulator.service.compute.calls import RETRY_AFTER_S, CallOf, ResourceName, SubscriptionName
+from emulator.cloud.refusals import refusal
+from emulator.service.compute.calls import ResourceName, SubscriptionName
+from emulator.service.core.call import RETRY_AFTER_S, CallOf
 from emulator.service.core.context import arm_router
 from emulator.service.parts.operations import OperationStatus
 
@@ -33,7 +34,7 @@ async def read_operation(
     """
     operation = call.find_operation(name, subscription)
     if operation is None:
-        raise CloudError(404, "NotFound", f"The entity was not found: {provider}, {location}, {name}.")
+        raise refusal("NotFound.operation", provider=provider, location=location, name=name)
     running = operation.status is OperationStatus.IN_PROGRESS
     headers = {"Retry-After": RETRY_AFTER_S} if running else {}
     if not monitor:

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import HTMLResponse
 
-from emulator.errors import CloudError
+from emulator.cloud.refusals import refusal
 from emulator.service.core.context import ServiceOf
 from emulator.service.page.assets import find_asset, render_page
 
@@ -58,7 +58,7 @@ async def show_file(name: str, if_none_match: Annotated[str, Header()] = "") -> 
     """Return one of the page's files."""
     asset = find_asset(name)
     if asset is None:
-        raise CloudError(404, "NotFound", "The web console has no such file.")
+        raise refusal("NotFound.page")
     headers = {**_HEADERS, "Cache-Control": "no-cache", "ETag": asset.tag}
     if asset.tag in {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}:
         return Response(status_code=304, headers=headers)

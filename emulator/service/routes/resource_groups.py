@@ -11,14 +11,16 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
 from emulator.clock import pause
+from emulator.cloud.compute import Json
 from emulator.cloud.documents import parse_filter, require_location
 from emulator.cloud.records import ResourceGroup, RoleAssignment, ScaleSet, StorageAccount, VirtualMachine
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import group_scope, is_within, require_name
 from emulator.cloud.roles import roles_of
 from emulator.cloud.subscription_documents import Resource, group_document, meets
 from emulator.errors import CloudError, EmulatorError, SpecError
-from emulator.service.compute.calls import RETRY_AFTER_S, Call, CallOf, Filter
-from emulator.service.core.authentication import require_group, require_subscription
+from emulator.service.compute.calls import Filter
+from emulator.service.core.call import RETRY_AFTER_S, Call, CallOf
 from emulator.service.core.context import BodyOf, Service, arm_router
 from emulator.service.parts.operations import OperationStatus
 
@@ -31,7 +33,7 @@ router.tags = ["groups"]
 
 
 @router.get(_ALL)
-async def list_groups(call: CallOf, subscription: str, chosen: Filter = None) -> dict[str, Any]:
+async def list_groups(call: CallOf, subscription: str, chosen: Filter = None) -> Json:
     """Return the groups in which, or in a resource of which, the caller has a role."""
     call.enter(subscription)
     conditions = parse_filter(chosen, known=_FILTERS)
@@ -44,7 +46,7 @@ async def list_groups(call: CallOf, subscription: str, chosen: Filter = None) ->
 
 
 @router.get(_ONE)
-async def show_group(call: CallOf, subscription: str, group: str) -> dict[str, Any]:
+async def show_group(call: CallOf, subscription: str, group: str) -> Json:
     """Return a group."""
     return group_document(_find(call, subscription, group, verb="read"))
 
@@ -63,17 +65,15 @@ async def put_group(call: CallOf, subscription: str, group: str, body: BodyOf) -
     """Make a group, or change its tags."""
     scope = group_scope(subscription, group)
     call.authorize(f"{_GROUPS}/write", scope)
-    owner = require_subscription(call.service, call.caller, subscription).id
-    _require_name(group)
+    owner = call.require_subscription(subscription).id
+    try:
+        require_name("the resource group's name", group)
+    except SpecError as error:
+        raise CloudError(400, "InvalidResourceGroup", str(error)) from None
     location = _location(call.service, body)
     found = call.service.cloud.find(ResourceGroup, scope) and call.require_group(subscription, group)
     if found is not None and found.location.lower() != location:
-        raise CloudError(
-            409,
-            "InvalidResourceGroupLocation",
-            f"Invalid resource group location '{location}'. The Resource group already exists in location"
-            f" '{found.location}'.",
-        )
+        raise refusal("InvalidResourceGroupLocation", location=location, present=found.location)
     wanted = ResourceGroup(
         subscription=owner, name=found.name if found else group, location=location, tags=_tags(body)
     )
@@ -83,7 +83,7 @@ async def put_group(call: CallOf, subscription: str, group: str, body: BodyOf) -
 
 
 @router.patch(_ONE)
-async def change_group(call: CallOf, subscription: str, group: str, body: BodyOf) -> dict[str, Any]:
+async def change_group(call: CallOf, subscription: str, group: str, body: BodyOf) -> Json:
     """Change a group's tags."""
     call.authorize(f"{_GROUPS}/write", group_scope(subscription, group))
     found = call.require_group(subscription, group)
@@ -113,7 +113,7 @@ async def show_result(request: Request, call: CallOf, subscription: str, operati
     """Tell by 202 or 200 how far a deletion is."""
     found = call.find_operation(operation, subscription)
     if found is None:
-        raise CloudError(404, "OperationNotFound", f"The operation '{operation[:80]}' could not be found.")
+        raise refusal("OperationNotFound", operation=operation)
     if found.error is not None:
         raise found.error
     if found.status is OperationStatus.IN_PROGRESS:
@@ -123,7 +123,7 @@ async def show_result(request: Request, call: CallOf, subscription: str, operati
 
 def _find(call: Call, subscription: str, group: str, *, verb: str) -> ResourceGroup:
     call.authorize(f"{_GROUPS}/{verb}", group_scope(subscription, group))
-    return require_group(call.service, subscription, group)
+    return call.find_group(subscription, group)
 
 
 async def _empty(service: Service, group: ResourceGroup) -> None:
@@ -161,27 +161,15 @@ def _sees(call: Call, group: ResourceGroup) -> bool:
     )
 
 
-def _require_name(group: str) -> None:
-    try:
-        require_name("the resource group's name", group)
-    except SpecError as error:
-        raise CloudError(400, "InvalidResourceGroup", str(error)) from None
-
-
 def _location(service: Service, body: Mapping[str, Any]) -> str:
     location, allowed = require_location(body), service.settings.cloud.locations
     if location not in allowed:
-        raise CloudError(
-            400,
-            "LocationNotAvailableForResourceGroup",
-            f"The provided location '{location[:40]}' is not available for resource group. List of available"
-            f" regions is '{','.join(allowed)}'.",
-        )
+        raise refusal("LocationNotAvailableForResourceGroup", location=location, allowed=",".join(allowed))
     return location
 
 
 def _tags(body: Mapping[str, Any]) -> dict[str, str]:
     tags = body.get("tags") or {}
     if not isinstance(tags, Mapping) or not all(isinstance(value, str) for value in tags.values()):
-        raise CloudError(400, "InvalidTagsContent", "'tags' must be an object whose values are text.")
+        raise refusal("InvalidTagsContent")
     return dict(tags)

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
-from emulator.cloud.compute import Body as Json
 from emulator.cloud.compute import (
+    Json,
     capacity_of,
     model_of,
     render_scale_set,
@@ -29,25 +29,19 @@ from emulator.cloud.compute_changes import (
     read_instance_ids,
 )
 from emulator.cloud.records import ScaleSet, VirtualMachine
-from emulator.cloud.resource_id import (
-    ResourceId,
-    instance_id,
-    scale_set_id,
-)
-from emulator.errors import CloudError
+from emulator.cloud.resource_id import ResourceId, instance_id, scale_set_id
 from emulator.service.compute.calls import (
-    Call,
-    CallOf,
     Document,
     Expand,
+    MaybeDocument,
     ResourceName,
     SubscriptionName,
+    add_lists,
     change_machine,
-    find_machine,
     read_expand,
     show_machine,
 )
-from emulator.service.compute.power import Action, begin_action, start_operation
+from emulator.service.compute.power import Action, begin_action, require_free
 from emulator.service.compute.scale_set_calls import (
     begin_removal,
     begin_scaling,
@@ -55,12 +49,11 @@ from emulator.service.compute.scale_set_calls import (
     begin_upgrade,
     instances_of,
 )
+from emulator.service.core.call import Call, CallOf
 from emulator.service.core.context import arm_router
-from emulator.service.parts.operations import Operation
 from emulator.service.routes.machine_routes import add_machine_routes
 
 TYPE = "Microsoft.Compute/virtualMachineScaleSets"
-_IN_SUBSCRIPTION = f"/subscriptions/{{subscription}}/providers/{TYPE}"
 _IN_GROUP = f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{TYPE}"
 _SET = f"{_IN_GROUP}/{{name}}"
 _INSTANCES = f"{_SET}/virtualMachines"
@@ -75,19 +68,6 @@ def locate_scale_set(subscription: SubscriptionName, group: ResourceName, name: 
 
 
 Target = Annotated[ResourceId, Depends(locate_scale_set)]
-Chosen = Annotated[dict[str, Any] | None, Body()]
-
-
-@router.get(_IN_SUBSCRIPTION)
-async def list_all_scale_sets(subscription: SubscriptionName, call: CallOf) -> Json:
-    """List the scale sets of a subscription that the caller may see."""
-    return _list(call, call.enter(subscription))
-
-
-@router.get(_IN_GROUP)
-async def list_scale_sets(subscription: SubscriptionName, group: ResourceName, call: CallOf) -> Json:
-    """List the scale sets of a resource group that the caller may see."""
-    return _list(call, call.enter(subscription, group))
 
 
 @router.get(_SET)
@@ -135,7 +115,7 @@ async def delete_set(call: CallOf, target: Target) -> Response:
     call.note(f"{TYPE}/delete", target)
     running = call.service.operations.running_on(scale_set.key)
     if running is None or running.action != "delete":
-        running = begin_set_delete(call.service, scale_set, by=call.caller.name)
+        running = begin_set_delete(call, scale_set)
     return call.accepted(running)
 
 
@@ -146,7 +126,7 @@ def _add_action(action: Action, description: str) -> None:
     name = f"{action}_instances"
 
     @router.post(f"{_SET}/{action}", status_code=202, name=name, description=description)
-    async def act(call: CallOf, target: Target, body: Chosen = None) -> Response:
+    async def act(call: CallOf, target: Target, body: MaybeDocument = None) -> Response:
         return _act(call, target, body, action=action)
 
 
@@ -161,7 +141,7 @@ for _action, _description in {
 
 
 @router.post(f"{_SET}/reimageall", status_code=202)
-async def reimage_all_disks(call: CallOf, target: Target, body: Chosen = None) -> Response:
+async def reimage_all_disks(call: CallOf, target: Target, body: MaybeDocument = None) -> Response:
     """Start instances anew from their image; `az vmss reimage` asks for it this way."""
     return _act(call, target, body, action=Action.REIMAGE)
 
@@ -170,7 +150,7 @@ async def reimage_all_disks(call: CallOf, target: Target, body: Chosen = None) -
 async def power_off_instances(
     call: CallOf,
     target: Target,
-    body: Chosen = None,
+    body: MaybeDocument = None,
     skip_shutdown: Annotated[bool, Query(alias="skipShutdown")] = False,  # noqa: FBT002
 ) -> Response:
     """Shut instances down; with `skipShutdown=true` cut their power."""
@@ -181,7 +161,7 @@ async def power_off_instances(
 async def upgrade_instances(call: CallOf, target: Target, body: Document) -> Response:
     """Give instances the current model of their scale set."""
     scale_set, vms = _choose(call, target, body, action="manualUpgrade/action")
-    operation = begin_upgrade(call.service, scale_set, vms) if vms else _nothing(call, scale_set)
+    operation = begin_upgrade(call, scale_set, vms)
     call.note(f"{TYPE}/manualUpgrade/action", target)
     return call.accepted(operation)
 
@@ -190,8 +170,7 @@ async def upgrade_instances(call: CallOf, target: Target, body: Document) -> Res
 async def delete_instances(call: CallOf, target: Target, body: Document) -> Response:
     """Delete instances."""
     scale_set, vms = _choose(call, target, body, action="delete/action")
-    by = call.caller.name
-    operation = begin_removal(call.service, scale_set, vms, by=by) if vms else _nothing(call, scale_set)
+    operation = begin_removal(call, scale_set, vms)
     call.note(f"{TYPE}/delete/action", target)
     return call.accepted(operation)
 
@@ -205,11 +184,7 @@ def _act(
     skip_shutdown: bool = False,
 ) -> Response:
     scale_set, vms = _choose(call, target, body, action=f"{action.value}/action")
-    operation = (
-        begin_action(call.service, vms, action, by=call.caller.name, skip_shutdown=skip_shutdown)
-        if vms
-        else _nothing(call, scale_set)
-    )
+    operation = begin_action(call, vms, action, on=scale_set, skip_shutdown=skip_shutdown)
     call.note(f"{TYPE}/{action.value}/action", target)
     return call.accepted(operation)
 
@@ -223,40 +198,24 @@ def _choose(
     return scale_set, [vm for vm in present if vm.id.name in chosen]
 
 
-def _nothing(call: Call, scale_set: ScaleSet) -> Operation:
-    """Return an operation on no instances: every action on an empty scale set succeeds."""
-
-    async def rest() -> None:
-        """Do nothing."""
-
-    return start_operation(call.service, rest(), on=scale_set)
-
-
 def _change(call: Call, old: ScaleSet, document: Mapping[str, Any]) -> Response:
     """Give a scale set another document; a changed model gets a new version, which its instances lack."""
     changed = replace(old, document=document)
     if render_scale_set(changed) == render_scale_set(old):
         return JSONResponse(render_scale_set(old))
-    running = call.service.operations.running_on(old.key)
-    if running is not None:
-        raise CloudError(
-            409,
-            "OperationNotAllowed",
-            f"The operation 'createOrUpdate' is not allowed on scale set '{old.id.name}' since the operation"
-            f" '{running.action}' ({running.id}) is in progress on it. Please wait and retry the request.",
-        )
+    require_free(call.service, old, "createOrUpdate")
     if model_of(document) != model_of(old.document):
         changed = replace(changed, model_version=old.model_version + 1)
     present = instances_of(call.service, changed)
     staying = present[: capacity_of(document)]
     behind = [vm for vm in staying if vm.model_version != changed.model_version]
     if behind and upgrades_by_itself(document):
-        begin_upgrade(call.service, changed, behind)
+        begin_upgrade(call, changed, behind)
     return _scale(call, changed, status=200)
 
 
 def _scale(call: Call, scale_set: ScaleSet, *, status: int) -> Response:
-    operation = begin_scaling(call.service, scale_set, created=status == 201, by=call.caller.name)
+    operation = begin_scaling(call, scale_set, created=status == 201)
     call.note(f"{TYPE}/write", scale_set.id)
     shown = call.service.cloud.find(ScaleSet, scale_set.key) or scale_set
     return call.accepted(operation, status=status, body=render_scale_set(shown))
@@ -264,6 +223,9 @@ def _scale(call: Call, scale_set: ScaleSet, *, status: int) -> Response:
 
 def _list(call: Call, scope: str) -> Json:
     return {"value": [render_scale_set(one) for one in call.readable(ScaleSet, scope)]}
+
+
+add_lists(router, TYPE, _list)
 
 
 # -- one instance ----------------------------------------------------------------------------------
@@ -291,14 +253,14 @@ async def list_instances(call: CallOf, target: Target, expand: Expand = None) ->
 @router.put(_INSTANCE)
 async def put_one(call: CallOf, target: Instance, body: Document) -> Response:
     """Replace an instance's description; none can be made this way."""
-    vm = find_machine(call, target, action="write")
+    vm = call.find(VirtualMachine, target, action="write")
     return change_machine(call, vm, put_instance(body, vm=target, old=vm.document))
 
 
 @router.patch(_INSTANCE)
 async def patch_one(call: CallOf, target: Instance, body: Document) -> Response:
     """Change part of an instance's description."""
-    vm = find_machine(call, target, action="write")
+    vm = call.find(VirtualMachine, target, action="write")
     return change_machine(call, vm, patch_vm(body, vm=target, old=vm.document))
 
 
@@ -311,7 +273,7 @@ async def delete_one(call: CallOf, target: Instance) -> Response:
     if vm is None or scale_set is None:
         return Response(status_code=204)
     call.note(f"{target.type}/delete", target)
-    return call.accepted(begin_removal(call.service, scale_set, [vm], by=call.caller.name))
+    return call.accepted(begin_removal(call, scale_set, [vm]))
 
 
 add_machine_routes(

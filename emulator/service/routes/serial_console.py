@@ -6,13 +6,15 @@ See docs/facts/azure.md 2.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Response
+from fastapi import APIRouter, Depends, Response
 
 from emulator.clock import pause
-from emulator.cloud.console_access import IN_PROGRESS, check_access, find_vm
+from emulator.cloud.compute import Json
+from emulator.cloud.console_access import check_access, find_vm
 from emulator.cloud.records import VirtualMachine
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import (
     COMPUTE,
     SCALE_SET_TYPE,
@@ -23,19 +25,15 @@ from emulator.cloud.resource_id import (
     subscription_scope,
     vm_id,
 )
-from emulator.cloud.roles import CONNECT, is_allowed
-from emulator.cloud.settings import CloudKind
+from emulator.cloud.roles import CONNECT
+from emulator.cloud.settings import CloudKind, azure_document, azure_facts
 from emulator.errors import CloudError
-from emulator.service.compute.calls import Call, CallOf
-from emulator.service.core.authentication import Caller, authorize_member, require_subscription
-from emulator.service.core.context import CaseBlindRoute, Service, ServiceOf, arm_router
+from emulator.service.compute.calls import MaybeDocument
+from emulator.service.core.call import Call, CallOf
+from emulator.service.core.context import CaseBlindRoute, Service, arm_router
 from emulator.service.parts.sessions import ConsoleSession
 
 PROVIDER = "Microsoft.SerialConsole"
-NO_RESPONSE = (
-    "Sorry, the serial console was unable to connect to the VM because the service did not respond in a"
-    " timely manner."
-)
 _PORTS = (
     "/subscriptions/{subscription}/resourceGroups/{group}/providers/{namespace}/{parent_type}/{parent:path}"
     f"/providers/{PROVIDER}/serialPorts"
@@ -49,24 +47,14 @@ versionless = APIRouter(route_class=CaseBlindRoute)
 def _parent(subscription: str, group: str, namespace: str, parent_type: str, parent: str) -> ResourceId:
     """Return the machine that has the port; an instance is `SET/virtualMachines/N`, plain or with %2F."""
     if namespace.lower() == "microsoft.classiccompute":
-        raise CloudError(
-            400,
-            "ClassicDeploymentNotSupported",
-            "The serial console does not support classic deployments; the virtual machine must use the"
-            " Azure Resource Manager deployment model.",
-        )
+        raise refusal("ClassicDeploymentNotSupported.console")
     words = parent.split("/")
     kinds = [namespace.lower(), parent_type.lower(), *(word.lower() for word in words[1::2])]
     if kinds == [COMPUTE.lower(), VM_TYPE.lower()] and len(words) == 1:
         return vm_id(subscription, group, words[0])
     if kinds == [COMPUTE.lower(), SCALE_SET_TYPE.lower(), VM_TYPE.lower()] and len(words) == 3:
         return instance_id(subscription, group, scale_set=words[0], instance=words[2])
-    raise CloudError(
-        404,
-        "InvalidResourceType",
-        f"'{namespace[:90]}/{parent_type[:90]}' has no serial ports; only virtual machines and instances of"
-        " scale sets have them.",
-    )
+    raise refusal("InvalidResourceType.port", namespace=namespace, parent_type=parent_type)
 
 
 Parent = Annotated[ResourceId, Depends(_parent)]
@@ -76,35 +64,19 @@ Parent = Annotated[ResourceId, Depends(_parent)]
 
 
 @router.get(f"/providers/{PROVIDER}/operations")
-async def list_operations(_: Caller) -> dict[str, Any]:
+async def list_operations(_: CallOf) -> Json:
     """List what the provider can do."""
-    operations = (
-        ("consoleServices/read", "Console Services", "Get Console Services"),
-        ("consoleServices/disableConsole/action", "Console Services", "Disable Console"),
-        ("consoleServices/enableConsole/action", "Console Services", "Enable Console"),
-        ("serialPorts/read", "Serial Ports", "Get Serial Ports"),
-        ("serialPorts/write", "Serial Ports", "Update Serial Ports"),
-        ("serialPorts/connect/action", "Serial Ports", "Connect to a Serial Port"),
-    )
-    return {
-        "value": [
-            {
-                "name": f"{PROVIDER}/{name}",
-                "isDataAction": "false",
-                "display": {
-                    "provider": "Azure Serial Console",
-                    "resource": resource,
-                    "operation": operation,
-                    "description": operation,
-                },
-            }
-            for name, resource, operation in operations
-        ]
-    }
+    known = azure_facts()["console_operations"].items()
+    return {"value": [_operation(name, description) for name, description in known]}
+
+
+def _operation(name: str, description: str) -> Json:
+    resource = "Console Services" if name.startswith("consoleServices/") else "Serial Ports"
+    return azure_document("console_operation", name=name, resource=resource, description=description)
 
 
 @router.get(f"{_SERVICES}/{{name}}")
-async def read_console_service(subscription: str, name: str, call: CallOf) -> dict[str, Any]:
+async def read_console_service(subscription: str, name: str, call: CallOf) -> Json:
     """Tell whether serial consoles can be used in a subscription.
 
     Anyone with any role in the subscription may ask: az asks before each connect, also for callers
@@ -116,14 +88,14 @@ async def read_console_service(subscription: str, name: str, call: CallOf) -> di
 
 
 @router.post(f"{_SERVICES}/{{name}}/disableConsole")
-async def disable_console(subscription: str, name: str, call: CallOf) -> dict[str, Any]:
+async def disable_console(subscription: str, name: str, call: CallOf) -> Json:
     """Switch serial consoles off in a subscription; open links end."""
     _require_default(name)
     return _turn(call, subscription, enabled=False)
 
 
 @router.post(f"{_SERVICES}/{{name}}/enableConsole")
-async def enable_console(subscription: str, name: str, call: CallOf) -> dict[str, Any]:
+async def enable_console(subscription: str, name: str, call: CallOf) -> Json:
     """Switch serial consoles on in a subscription."""
     _require_default(name)
     return _turn(call, subscription, enabled=True)
@@ -131,30 +103,22 @@ async def enable_console(subscription: str, name: str, call: CallOf) -> dict[str
 
 def _require_default(name: str) -> None:
     if name.lower() != "default":
-        raise CloudError(
-            404, "ResourceNotFound", f"There is no console service '{name[:90]}', only 'default'."
-        )
+        raise refusal("ResourceNotFound.console-service", name=name)
 
 
-def _switch(call: Call, subscription: str) -> dict[str, Any]:
-    found = require_subscription(call.service, call.caller, subscription)
+def _switch(call: Call, subscription: str) -> Json:
+    found = call.require_subscription(subscription)
     if call.service.settings.kind is CloudKind.CHINA:
-        raise CloudError(
-            404, "NoRegisteredProviderFound", "Azure Serial Console is not yet available in the China cloud."
-        )
-    return {
-        "id": f"{subscription_scope(found.id)}/providers/{PROVIDER}/consoleServices/default",
-        "name": "default",
-        "type": f"{PROVIDER}/consoleServices",
-        "properties": {"disabled": not found.console_enabled},
-    }
+        raise refusal("NoRegisteredProviderFound")
+    scope = subscription_scope(found.id)
+    return azure_document("console_service", scope=scope, disabled=not found.console_enabled)
 
 
-def _turn(call: Call, subscription: str, *, enabled: bool) -> dict[str, Any]:
+def _turn(call: Call, subscription: str, *, enabled: bool) -> Json:
     action = f"{PROVIDER}/consoleServices/{'enable' if enabled else 'disable'}Console/action"
     scope = subscription_scope(subscription)
     call.authorize(action, scope)
-    found = require_subscription(call.service, call.caller, subscription)
+    found = call.require_subscription(subscription)
     call.service.cloud.put(replace(found, console_enabled=enabled))
     call.note(action, f"{scope}/providers/{PROVIDER}/consoleServices/default")
     return _switch(call, subscription)
@@ -164,41 +128,33 @@ def _turn(call: Call, subscription: str, *, enabled: bool) -> dict[str, Any]:
 
 
 @versionless.get(f"/subscriptions/{{subscription}}/providers/{PROVIDER}/serialPorts")
-async def list_all_ports(subscription: str, service: ServiceOf, caller: Caller) -> dict[str, Any]:
+async def list_all_ports(subscription: str, call: CallOf) -> Json:
     """List the ports of a subscription that the caller may see; SDK 1.0.0 sends no api-version here."""
-    authorize_member(service, caller, subscription)
-    scope, action = subscription_scope(subscription), f"{PROVIDER}/serialPorts/read"
-    seen = (
-        vm
-        for vm in service.cloud.all(VirtualMachine)
-        if is_within(str(vm.id), scope)
-        and is_allowed(service.cloud, caller.principal, action=action, scope=str(vm.id))
-    )
-    return {"value": [_port(service, vm) for vm in seen]}
+    scope, action = call.enter(subscription), f"{PROVIDER}/serialPorts/read"
+    vms = (vm for vm in call.service.cloud.all(VirtualMachine) if is_within(str(vm.id), scope))
+    return {"value": [_port(call.service, vm) for vm in vms if call.may(action, vm.id)]}
 
 
 @router.get(_PORTS)
-async def list_ports(parent: Parent, call: CallOf) -> dict[str, Any]:
+async def list_ports(parent: Parent, call: CallOf) -> Json:
     """List the serial ports of a VM or an instance: one, "0"."""
     return {"value": [_port(call.service, _find(call, parent, port="0", action="read"))]}
 
 
 @router.get(f"{_PORTS}/{{port}}")
-async def read_port(parent: Parent, port: str, call: CallOf) -> dict[str, Any]:
+async def read_port(parent: Parent, port: str, call: CallOf) -> Json:
     """Return a serial port."""
     return _port(call.service, _find(call, parent, port=port, action="read"))
 
 
 @router.put(f"{_PORTS}/{{port}}", status_code=201)
-async def put_port(
-    parent: Parent, port: str, call: CallOf, body: Annotated[dict[str, Any] | None, Body()] = None
-) -> dict[str, Any]:
+async def put_port(parent: Parent, port: str, call: CallOf, body: MaybeDocument = None) -> Json:
     """Enable or disable a serial port; a disabled one can't be connected to."""
     vm = _find(call, parent, port=port, action="write")
     properties = (body or {}).get("properties", {})
     state = properties.get("state", "enabled") if isinstance(properties, dict) else None
     if state not in ("enabled", "disabled"):
-        raise CloudError(400, "InvalidRequestContent", "properties.state must be 'enabled' or 'disabled'.")
+        raise refusal("InvalidRequestContent.port-state")
     changed = replace(vm, port_enabled=state == "enabled")
     call.service.cloud.put(changed)
     return _port(call.service, changed)
@@ -217,7 +173,7 @@ async def connect(parent: Parent, port: str, call: CallOf) -> dict[str, str]:
     """Return a connection string; the body and its type do not matter, clients send any or none."""
     _require_port(port)
     service = call.service
-    require_subscription(service, call.caller, parent.subscription)
+    call.require_subscription(parent.subscription)
     resource = f"{parent}/providers/{PROVIDER}/serialPorts/0"
     try:
         with service.sessions.connecting(parent):
@@ -237,10 +193,10 @@ async def _open_session(call: Call, parent: ResourceId) -> ConsoleSession:
     service, principal = call.service, call.caller.principal
     check_access(service.cloud, service.settings, principal=principal, vm=parent)
     if service.faults.conflicts():
-        raise CloudError(409, "Conflict", IN_PROGRESS)
+        raise refusal("Conflict.in-progress")
     if service.faults.stays_silent():
         await pause(service.settings.silence_s)
-        raise CloudError(504, "GatewayTimeout", NO_RESPONSE)
+        raise refusal("GatewayTimeout")
     return service.sessions.open(parent, principal=principal, now=service.now())
 
 
@@ -252,17 +208,13 @@ def _find(call: Call, parent: ResourceId, *, port: str, action: str) -> VirtualM
 
 def _require_port(port: str) -> None:
     if port != "0":
-        raise CloudError(404, "ResourceNotFound", f"There is no serial port '{port[:20]}', only '0'.")
+        raise refusal("ResourceNotFound.port", port=port)
 
 
-def _port(service: Service, vm: VirtualMachine) -> dict[str, Any]:
-    active = service.links.holder(vm.id) is not None
-    return {
-        "id": f"{vm.id}/providers/{PROVIDER}/serialPorts/0",
-        "name": "0",
-        "type": f"{PROVIDER}/serialPorts",
-        "properties": {
-            "state": "enabled" if vm.port_enabled else "disabled",
-            "connectionState": "active" if active else "inactive",
-        },
-    }
+def _port(service: Service, vm: VirtualMachine) -> Json:
+    return azure_document(
+        "serial_port",
+        vm=vm.id,
+        state="enabled" if vm.port_enabled else "disabled",
+        connection="inactive" if service.links.holder(vm.id) is None else "active",
+    )

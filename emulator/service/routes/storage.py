@@ -17,14 +17,12 @@ from emulator.cloud.boot_diagnostics import (
     render_account,
     render_keys,
 )
-from emulator.cloud.compute import Body as Json
+from emulator.cloud.compute import Json
 from emulator.cloud.records import StorageAccount
-from emulator.cloud.resource_id import (
-    ResourceId,
-    storage_account_id,
-)
-from emulator.errors import CloudError
-from emulator.service.compute.calls import Call, CallOf, Document, Expand, ResourceName, SubscriptionName
+from emulator.cloud.refusals import refusal
+from emulator.cloud.resource_id import ResourceId, storage_account_id
+from emulator.service.compute.calls import Document, Expand, ResourceName, SubscriptionName, add_lists
+from emulator.service.core.call import Call, CallOf
 from emulator.service.core.context import arm_router
 
 TYPE = "Microsoft.Storage/storageAccounts"
@@ -43,18 +41,6 @@ def locate_account(subscription: SubscriptionName, group: ResourceName, name: Re
 Target = Annotated[ResourceId, Depends(locate_account)]
 
 
-@router.get(f"{_IN_SUBSCRIPTION}/storageAccounts")
-async def list_all_accounts(subscription: SubscriptionName, call: CallOf) -> Json:
-    """List the accounts of a subscription that the caller may see."""
-    return _list(call, call.enter(subscription))
-
-
-@router.get(_IN_GROUP)
-async def list_accounts(subscription: SubscriptionName, group: ResourceName, call: CallOf) -> Json:
-    """List the accounts of a resource group that the caller may see."""
-    return _list(call, call.enter(subscription, group))
-
-
 @router.get(_ACCOUNT)
 async def read_account(call: CallOf, target: Target, expand: Expand = None) -> Json:  # noqa: ARG001  # nothing can be expanded
     """Show an account."""
@@ -70,9 +56,7 @@ async def put_storage_account(call: CallOf, target: Target, body: Document) -> R
     document = put_account(body, name=target.name, old=None if old is None else old.document)
     taken = next((one for one in call.service.cloud.all(StorageAccount) if one.id.name == target.name), None)
     if old is None and taken is not None:
-        raise CloudError(
-            409, "StorageAccountAlreadyTaken", f"The storage account named {target.name} is already taken."
-        )
+        raise refusal("StorageAccountAlreadyTaken", name=target.name)
     created = call.service.now() if old is None else old.created
     return _put(call, StorageAccount(id=target, document=document, created=created))
 
@@ -131,3 +115,6 @@ def _render(call: Call, account: StorageAccount) -> Json:
 
 def _list(call: Call, scope: str) -> Json:
     return {"value": [_render(call, one) for one in call.readable(StorageAccount, scope)]}
+
+
+add_lists(router, TYPE, _list)

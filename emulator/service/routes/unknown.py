@@ -7,8 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
+from emulator.cloud.refusals import refusal
 from emulator.errors import CloudError
-from emulator.service.compute.calls import CallOf, SubscriptionName
+from emulator.service.compute.calls import SubscriptionName
+from emulator.service.core.call import CallOf
 from emulator.service.core.context import arm_router
 
 KNOWN = frozenset(
@@ -52,20 +54,10 @@ def unknown_type(namespace: str, rest: str, api_version: str) -> CloudError:
     """Return the error for `namespace`/`rest`."""
     kind = "/".join(rest.split("/")[0::2])[:200]
     if namespace.lower().startswith("microsoft.classic"):
-        return CloudError(
-            400,
-            "ClassicDeploymentNotSupported",
-            f"'{namespace}/{kind}' is a classic resource. The serial console needs the Azure Resource Manager"
-            " deployment model; classic deployments are not supported.",
-        )
+        return refusal("ClassicDeploymentNotSupported", namespace=namespace, kind=kind)
     if namespace.lower() in KNOWN:
-        return CloudError(
-            404,
-            "InvalidResourceType",
-            f"The resource type '{kind}' could not be found in the namespace '{namespace}' for api version"
-            f" '{api_version}'.",
-        )
-    return CloudError(404, "InvalidResourceNamespace", f"The resource namespace '{namespace}' is invalid.")
+        return refusal("InvalidResourceType", kind=kind, namespace=namespace, api_version=api_version)
+    return refusal("InvalidResourceNamespace", namespace=namespace)
 
 
 for _method in ("GET", "PUT", "PATCH", "POST", "DELETE"):

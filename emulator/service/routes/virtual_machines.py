@@ -10,26 +10,25 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from emulator.cloud.compute import Body as Json
+from emulator.cloud.compute import Json
 from emulator.cloud.compute_changes import patch_vm, put_vm
 from emulator.cloud.documents import table
 from emulator.cloud.records import VirtualMachine
+from emulator.cloud.refusals import refusal
 from emulator.cloud.resource_id import ResourceId, vm_id
-from emulator.errors import CloudError
+from emulator.cloud.settings import azure_document
 from emulator.service.compute.calls import (
-    Call,
-    CallOf,
     Document,
     Expand,
     ResourceName,
     SubscriptionName,
     change_machine,
-    find_machine,
     plan,
     read_expand,
     show_machine,
 )
 from emulator.service.compute.power import Action, begin_change, begin_delete
+from emulator.service.core.call import Call, CallOf
 from emulator.service.core.context import arm_router
 from emulator.service.routes.machine_routes import add_machine_routes
 
@@ -65,7 +64,9 @@ async def list_all_vms(
     subscription: SubscriptionName, call: CallOf, status_only: StatusOnly = "false", expand: Expand = None
 ) -> Json:
     """List the VMs of a subscription that the caller may see; `statusOnly=true` adds their states."""
-    with_view = _with_view(status_only, expand)
+    if status_only.lower() not in {"true", "false"}:
+        raise refusal("InvalidParameter.status-only")
+    with_view = read_expand(expand) or status_only.lower() == "true"
     return _list(call, call.enter(subscription), with_view=with_view)
 
 
@@ -87,7 +88,7 @@ async def list_sizes(subscription: SubscriptionName, location: ResourceName, cal
 @router.get(f"{_VM}/vmSizes")
 async def list_sizes_of_vm(call: CallOf, target: Target) -> Json:
     """List the sizes that a VM can have."""
-    find_machine(call, target, action="vmSizes/read")
+    call.find(VirtualMachine, target, action="vmSizes/read")
     return _sizes()
 
 
@@ -107,7 +108,7 @@ async def put(call: CallOf, target: Target, body: Document) -> Response:
         created=call.service.now(),
         guest=plan(table(document, "properties")),
     )
-    operation = begin_change(call.service, vm, created=True)
+    operation = begin_change(call, vm, created=True)
     call.note(f"{TYPE}/write", target)
     shown = call.service.cloud.find(VirtualMachine, vm.key) or vm
     return call.accepted(operation, status=201, body=show_machine(call, shown))
@@ -116,7 +117,7 @@ async def put(call: CallOf, target: Target, body: Document) -> Response:
 @router.patch(_VM)
 async def patch(call: CallOf, target: Target, body: Document) -> Response:
     """Change part of a VM's description."""
-    vm = find_machine(call, target, action="write")
+    vm = call.find(VirtualMachine, target, action="write")
     return change_machine(call, vm, patch_vm(body, vm=target, old=vm.document))
 
 
@@ -128,7 +129,7 @@ async def delete(call: CallOf, target: Target) -> Response:
     if vm is None:
         return Response(status_code=204)
     call.note(f"{TYPE}/delete", target)
-    return call.accepted(begin_delete(call.service, [vm], on=vm, by=call.caller.name))
+    return call.accepted(begin_delete(call, [vm], on=vm))
 
 
 @router.get(f"{_IN_SUBSCRIPTION}/skus")
@@ -136,14 +137,6 @@ async def list_skus(subscription: SubscriptionName, call: CallOf) -> Json:
     """List the sizes as `az vm list-skus` asks for them."""
     call.enter(subscription)
     return {"value": [_sku(*size, call.service.settings.cloud.locations) for size in SIZES]}
-
-
-def _with_view(status_only: str, expand: str | None) -> bool:
-    if status_only.lower() not in {"true", "false"}:
-        raise CloudError(
-            400, "InvalidParameter", "The value of parameter statusOnly is invalid; allowed: true, false."
-        )
-    return read_expand(expand) or status_only.lower() == "true"
 
 
 def _list(call: Call, scope: str, *, with_view: bool) -> Json:
@@ -154,35 +147,21 @@ def _list(call: Call, scope: str, *, with_view: bool) -> Json:
 def _sizes() -> Json:
     return {
         "value": [
-            {
-                "name": name,
-                "numberOfCores": cores,
-                "osDiskSizeInMB": 1_047_552,
-                "resourceDiskSizeInMB": 4096,
-                "memoryInMB": memory,
-                "maxDataDiskCount": 0,
-            }
-            for name, cores, memory in SIZES
+            azure_document("size", name=name, cores=cores, memory=memory) for name, cores, memory in SIZES
         ]
     }
 
 
 def _sku(name: str, cores: int, memory_mib: int, locations: tuple[str, ...]) -> Json:
-    return {
-        "resourceType": "virtualMachines",
-        "name": name,
-        "tier": "Standard",
-        "size": name.partition("_")[2],
-        "family": "standardBSFamily",
-        "locations": list(locations),
-        "locationInfo": [{"location": location, "zones": []} for location in locations],
-        "capabilities": [
-            {"name": "vCPUs", "value": str(cores)},
-            {"name": "MemoryGB", "value": str(memory_mib / 1024)},
-            {"name": "HyperVGenerations", "value": "V1,V2"},
-        ],
-        "restrictions": [],
-    }
+    return azure_document(
+        "sku",
+        name=name,
+        size=name.partition("_")[2],
+        locations=list(locations),
+        zones=[{"location": location, "zones": []} for location in locations],
+        cores=cores,
+        memory_gib=memory_mib / 1024,
+    )
 
 
 _ACTIONS = [action for action in Action if action is not Action.POWER_OFF]  # which has a route of its own

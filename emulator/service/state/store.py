@@ -22,7 +22,8 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 from emulator.cloud.records import ActivityEvent, Cloud, Record, RoleDefinition
-from emulator.errors import CloudError, LabError, SpecError, StateError
+from emulator.cloud.refusals import refusal
+from emulator.errors import LabError, SpecError, StateError
 from emulator.files import PRIVATE, make_private_directory, write_whole
 from emulator.service.parts.saving import Saving
 from emulator.service.parts.tokens import TokenKey
@@ -112,9 +113,7 @@ class StateDirectory:
 def hold_state_directory(path: Path) -> Iterator[StateDirectory]:
     """Make `path` (0700) if needed, and reserve it for this server until the block ends.
 
-    Raises:
-        StateError: another server uses it.
-        LabError: it can't be made.
+    Raises StateError if another server uses it, LabError if it can't be made.
     """
     directory = make_private_directory(path)
     lock = FileLock(directory / "lock", timeout=0, mode=PRIVATE)
@@ -184,9 +183,7 @@ class Store(Saving):
         while self._written < wanted:
             await self._flushed.wait()
             if self.trouble is not None and self._written < wanted:
-                raise CloudError(
-                    503, "ServiceUnavailable", f"The change is made but not saved yet: {self.trouble}"
-                )
+                raise refusal("ServiceUnavailable", trouble=self.trouble)
 
     async def run(self) -> None:
         """Write changes until `close`."""
@@ -215,7 +212,10 @@ class Store(Saving):
         except (sqlite3.Error, OSError, ValueError) as error:  # pydantic's are ValueErrors
             self._changes = changes | self._changes  # changes since then are newer
             self.disconnect()
-            self._complain(f"state can't be saved in {self._path}: {error}")
+            trouble = f"state can't be saved in {self._path}: {error}"
+            if trouble != self.trouble:
+                _LOG.error("%s", trouble)  # it says all
+            self.trouble = trouble
             return False
         else:
             self._written = noted
@@ -244,11 +244,6 @@ class Store(Saving):
                     connection.execute(_DROP, (kind, key))
                 else:
                     connection.execute(_PUT, (kind, key, dump_record(record)))
-
-    def _complain(self, trouble: str) -> None:
-        if trouble != self.trouble:
-            _LOG.error("%s", trouble)
-        self.trouble = trouble
 
     def _damaged(self, error: Exception) -> SpecError:
         return SpecError(f"{self._path} can't be used: {error}; move it away to start with a new one")
@@ -289,9 +284,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection) -> None:
     """Make the table of a new database, or check an old one.
 
-    Raises:
-        SpecError: it is of another version.
-        sqlite3.DatabaseError: it is damaged.
+    Raises SpecError if it is of another version, sqlite3.DatabaseError if it is damaged.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()

@@ -1,8 +1,12 @@
 """A fair clock: a deadline is a budget of what the host gave, and nothing waits for ever."""
 
+import signal
+import threading
+
 import pytest
 
-from emulator.clock import STRETCH_MOST, Deadline, FairClock, FakeClock
+from emulator.clock import STAND_MOST_S, STRETCH_MOST, Deadline, FairClock, loading
+from tests.support.fake_clock import FakeClock
 
 
 class BusyHost(FakeClock):
@@ -72,3 +76,64 @@ def test_time_never_goes_back_between_two_looks(host, fair):
         host.sleep(0.003)
         seen.append(fair.monotonic())
     assert seen == sorted(seen)
+
+
+def test_no_time_counts_while_somebody_has_stopped_the_guest(host, fair):
+    deadline, stands = Deadline.after(10, fair), [True]
+    with fair.standing_while(lambda: stands[0]):
+        for _ in range(100):
+            host.sleep(10)
+            assert not deadline.expired()
+        stands[0] = False
+        host.sleep(5)
+        assert not deadline.expired()
+        host.sleep(5)
+        assert deadline.expired()
+
+
+def test_a_stop_that_was_forgotten_counts_after_an_hour(host, fair):
+    deadline = Deadline.after(10, fair)
+    with fair.standing_while(lambda: True):
+        host.sleep(STAND_MOST_S)
+        assert not deadline.expired()
+        host.sleep(10)
+        assert deadline.expired()
+
+
+def test_time_counts_again_behind_the_block_and_never_goes_back(host, fair):
+    seen = []
+    with fair.standing_while(lambda: True):
+        for seconds in (0.01, 0.01, 0.5, 0.01):
+            host.sleep(seconds)
+            seen.append(fair.monotonic())
+    host.sleep(3)
+    seen.append(fair.monotonic())
+    assert seen == sorted(seen)
+    assert seen[-1] - seen[-2] == pytest.approx(3, abs=0.02)
+
+
+def test_code_that_loads_in_time_is_left_alone_and_another_timer_goes_on():
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, 1000.0, 5.0)
+    try:
+        with loading():
+            pass
+        left, again = signal.getitimer(signal.ITIMER_REAL)
+        assert 0 < left <= 1000
+        assert again == 5.0
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_thread_that_signals_do_not_reach_loads_without_a_limit():
+    ended = []
+
+    def load():
+        with loading(0.0):
+            ended.append(True)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    thread.join()
+    assert ended == [True]

@@ -13,9 +13,11 @@ import pytest
 
 from emulator.errors import FileError
 from emulator.files import (
+    collect_ownerless,
     make_missing,
     make_private,
     make_private_directory,
+    open_owned_directory,
     open_private,
     open_whole,
     scratch_beside,
@@ -244,3 +246,21 @@ def test_symlink_stays_and_its_file_is_replaced(tmp_path) -> None:
     write_whole(tmp_path / "link", b"new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_owned_directory_goes_with_its_owner(tmp_path):
+    with open_owned_directory(tmp_path) as path:
+        (path / "file").touch()
+        assert (mode_of(path), collect_ownerless(tmp_path)) == (0o700, ())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_directory_of_a_dead_owner_is_collected(tmp_path):
+    dead = tmp_path / "1-dead"
+    dead.mkdir()
+    (dead / "file").touch()
+    assert collect_ownerless(tmp_path, dry_run=True) == (dead,)
+    assert dead.exists()
+    with open_owned_directory(tmp_path) as path:
+        assert [one for one in tmp_path.iterdir() if one.is_dir()] == [path]
+    assert collect_ownerless(tmp_path / "none") == ()

@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 
-from emulator.clock import FakeClock
 from emulator.console.marks import Chunk, Mark, MarkKind, Typed
 from emulator.console.transcript import DirectorySink, Transcript, load_transcript
 from emulator.errors import SpecError
 from harness.recording.record import read_recording, sanitise_directory, write_recording
+from tests.support.fake_clock import FakeClock
 from tests.support.sample_files import SAMPLES, sample
 
 DETAIL = {"text": "\u00fc \u2028", "list": [1, 2.0, None], "table": {"b": 1, "a": True}}

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from emulator.errors import ImageError, SnapshotError, SpecError
-from emulator.images.image import read_manifest
+from emulator.images.image import read_image
 from emulator.machine.ledger import Corrupt, Ledger, read_entry
 from emulator.service.state.store import KINDS, dump_record, load_record
 from emulator.snapshots.manifest import SnapshotManifest
@@ -59,7 +59,7 @@ def state(data, place):
 
 def image(data, place):
     put(place / "manifest.json", data)
-    return read_manifest(place)
+    return read_image(place)
 
 
 def spec(data, place):
@@ -104,7 +104,7 @@ FILES = {
     "ledger-0a1b2c.json": (entry, entry_bytes, SpecError, NO_ENTRY),
     "ledger-off.json": (entry, entry_bytes, SpecError, NO_ENTRY),
     "spec.json": (spec, spec_bytes, SpecError, [
-        ("seed", GONE), ("more", 1), ("vcpus", "2"), ("vcpus", 9), ("machine", "isa"), ("kernel", "relative"),
+        ("seed", GONE), ("more", 1), ("vcpus", "2"), ("vcpus", 99), ("machine", "isa"), ("kernel", "here"),
         ("devices", "i6300esb"), ("fw_cfg.0", ["opt/x"]), ("disks.0.bus", GONE), ("windows", {}),
     ]),
     "spec-windows.json": (spec, spec_bytes, SpecError, [("windows.tpm", GONE), ("windows.cdroms", "/x")]),

@@ -30,7 +30,7 @@ def test_note_of_a_check(tmp_path):
 
 
 def test_seal_of_an_image(tmp_path):
-    for size, name in enumerate((*FILES, "disk.img", "manifest.json")):
+    for size, name in enumerate((*FILES, "manifest.json")):
         (tmp_path / name).write_bytes(bytes(size))
     seal(tmp_path)
     assert is_sealed(tmp_path)

@@ -6,7 +6,7 @@ import pytest
 
 from harness.cli import main
 from harness.repeat.plan import Jitter, Repetition
-from harness.repeat.summary import Cause, Ending, Hunt, broken_ending, summarise
+from harness.repeat.summary import Cause, Ending, Hunt, Summary, broken_ending
 from harness.scenario.verdict import Status
 from tests.support.sample_files import SAMPLES, sample
 
@@ -14,8 +14,8 @@ CELL = "bookworm.q35.seabios.1.nmi-panics"
 DIED = Cause(reason="died", rule="panic", title="kernel panic: \u00fc")
 LOADED = Repetition(number=3, load=2, delays={1: 0.125, 10: 0.0}, icount_shift=6)
 ENDINGS = (
-    broken_ending(Repetition(number=2), "QEMU is gone", directory="0002"),
     Ending(repetition=Repetition(number=1), status=Status.PASSED, duration_s=2.0, start="booted"),
+    broken_ending(Repetition(number=2), "QEMU is gone", directory="0002"),
     Ending(
         repetition=LOADED, status=Status.FAILED, message="died at 7", cause=DIED, duration_s=1.23456,
         directory="0003/x", start="forked from shell",
@@ -29,10 +29,12 @@ ENDINGS = (
 
 def test_summary_of_a_hunt_is_as_it_was():
     hunt = Hunt(cell=CELL, seed=7, kinds=frozenset(Jitter), planned=200, jobs=2, options=("--cold",))
-    told = summarise(hunt, ENDINGS, duration_s=61.0, interrupted=True, notes=["no state at shell"])
+    told = Summary(
+        hunt=hunt, endings=ENDINGS, duration_s=61.0, interrupted=True, notes=("no state at shell",)
+    )
     assert told.to_json().encode() + b"\n" == sample("repeat.json")
     hunt = Hunt(cell=CELL, seed=8, kinds=frozenset({Jitter.LOAD}), planned=None, jobs=1)
-    assert summarise(hunt, [], duration_s=0.0, stopped=True).to_json().encode() + b"\n" == sample(
+    assert Summary(hunt=hunt, endings=(), duration_s=0.0, stopped=True).to_json().encode() + b"\n" == sample(
         "repeat-none.json"
     )
 

@@ -4,10 +4,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from emulator.clock import Deadline, FakeClock
+from emulator.clock import Deadline
 from emulator.console.channel import make_system_request, require_key
 from emulator.console.transcript import Transcript
 from emulator.errors import ControlError, SpecError
+from tests.support.fake_clock import FakeClock
 
 
 class Reader:

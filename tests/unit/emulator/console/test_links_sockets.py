@@ -200,6 +200,12 @@ def test_control_refuses_garbage_and_goes_on(console, tmp_path, line):
     assert request_control(tmp_path / "control.sock", {}, soon()) == {"done": {}}
 
 
+def test_control_may_answer_much(tmp_path):
+    with open_console(links_dir=tmp_path, on_control=lambda _: {"schema": "x" * 300_000}):
+        answer = request_control(tmp_path / "control.sock", {}, soon())
+    assert len(answer["schema"]) == 300_000
+
+
 def test_control_says_that_nobody_is_there(tmp_path):
     with pytest.raises(ControlError, match="no machine answers here"):
         request_control(tmp_path / "control.sock", {}, soon())

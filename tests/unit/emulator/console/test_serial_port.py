@@ -6,16 +6,18 @@ import socket
 import threading
 from contextlib import ExitStack
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import serial
 
-from emulator.clock import Deadline, FakeClock
+from emulator.clock import Deadline
 from emulator.console.marks import MarkKind
 from emulator.console.pump import Console, open_console
 from emulator.console.serial_port import SerialConsole, open_serial_console, port_identity
 from emulator.errors import ConsoleClosed, ControlError, SpecError, StateError
 from tests.support import rfc2217_server
+from tests.support.fake_clock import FakeClock
 from tests.support.rfc2217_server import open_rfc2217_server
 
 IAC, SB, SE = b"\xff", b"\xfa", b"\xf0"
@@ -250,13 +252,15 @@ class _Interrupted(FakeClock):
 def test_break_ends_although_its_begin_is_not_confirmed(console):
     port = _Unsure()
     with pytest.raises(ConsoleClosed, match="did not take a BREAK: remote sent no answer"):
-        SerialConsole("rfc2217://board", port, console).send_break(soon())
+        SerialConsole("rfc2217://board", SimpleNamespace(port=port), console).send_break(soon())
     assert port.states == [True, False]
 
 
 def test_break_ends_whatever_happens_while_it_is_held(console):
     with serial.serial_for_url("loop://") as port, pytest.raises(KeyboardInterrupt):
-        SerialConsole("rfc2217://board", port, console).send_break(Deadline.after(60, _Interrupted()))
+        SerialConsole("rfc2217://board", SimpleNamespace(port=port), console).send_break(
+            Deadline.after(60, _Interrupted())
+        )
     assert port.break_condition is False
 
 

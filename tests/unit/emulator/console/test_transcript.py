@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.clock import Deadline, FakeClock
+from emulator.clock import Deadline
 from emulator.console.channel import Cursor
 from emulator.console.marks import Chunk, MarkKind, Typed
 from emulator.console.transcript import (
@@ -18,6 +18,7 @@ from emulator.console.transcript import (
     load_transcript,
 )
 from emulator.errors import LabError, SpecError, StateError
+from tests.support.fake_clock import FakeClock
 
 
 class FullDisk:

@@ -15,6 +15,7 @@ from emulator.images.image import Image
 from emulator.machine.spec import Device, Firmware, MachineType
 from emulator.sac.image import sac_image
 from emulator.sac.knobs import FW_CFG_NAME, Hang, SacKnobs, knob_words
+from tests.support.linux_images import linux_image
 
 PLAN = GuestPlan()
 VM_ID = "5f1e7a30-0c4b-4d7e-9a51-77ab39f1c0de"
@@ -25,21 +26,8 @@ SAC = GuestPlan(image=SAC_IMAGE, stands_in_for="Windows")
 
 def image(disk: Path | None = None) -> Image:
     root = Path("/images/bookworm")
-    return Image(
-        name="bookworm",
-        suite="bookworm",
-        flavour="cloud",
-        kernel_version="6.1",
-        kernel_release="6.1",
-        bzimage=root / "bzimage",
-        vmlinux=root / "vmlinux",
-        initrd=root / "initrd",
-        sha256={},
-        packages=(),
-        modules=frozenset(),
-        directory=root,
-        disk=disk,
-    )
+    files = ("vmlinux",) if disk is None else ("vmlinux", disk.name)
+    return linux_image(sha256=dict.fromkeys(files, "00"), directory=root if disk is None else disk.parent)
 
 
 @pytest.mark.parametrize(
@@ -129,3 +117,14 @@ def test_words_that_are_no_knobs_are_refused_for_a_sac_guest_alone():
     assert GuestPlan(words=("quiet",)).words == ("quiet",)
     with pytest.raises(SpecError, match="'quiet' is not a knob of the SAC guest"):
         GuestPlan(image=SAC_IMAGE, words=("quiet",))
+
+
+def test_an_image_that_needs_more_memory_gets_it_unless_told_otherwise(monkeypatch) -> None:
+    small, big = image(), image()
+    spec = small.spec
+    monkeypatch.setattr(
+        Image, "spec", lambda self, board: replace(spec(board), memory_mib=1024 if self is big else 128)
+    )
+    assert spec_of(PLAN, small, "vm").memory_mib == 256
+    assert spec_of(PLAN, big, "vm").memory_mib == 1024
+    assert spec_of(replace(PLAN, memory_mib=300), big, "vm").memory_mib == 300

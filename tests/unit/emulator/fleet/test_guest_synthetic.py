@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from emulator.clock import Deadline, FakeClock
+from emulator.clock import Deadline
 from emulator.cloud.records import VirtualMachine
 from emulator.errors import ConsoleClosed, StateError
 from emulator.fleet.machine_guest import wait_for
+from tests.support.fake_clock import FakeClock
 from tests.support.numbered_lines import LINE, check_lines, numbered_line
 from tests.support.service_lab import demo_records
 from tests.support.synthetic_fleet import KEEP, SyntheticFleet, open_synthetic_fleet

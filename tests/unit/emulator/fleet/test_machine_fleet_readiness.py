@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from emulator.clock import FakeClock
 from emulator.cloud.guest_plan import DEFAULT_IMAGE
 from emulator.fleet.machine_fleet import AGAIN_S, MachineFleet, Readiness
+from tests.support.fake_clock import FakeClock
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 import pytest
 
-from emulator.clock import FakeClock
 from emulator.console.marks import MarkKind
 from emulator.console.transcript import Transcript
 from emulator.fleet.boot_follower import HELD_UP_S
 from emulator.fleet.machine_guest import BootFollower, events_after
 from emulator.guest_text.expected import BOOT_S, LONG_SILENCE_S, SILENCE_S
+from tests.support.fake_clock import FakeClock
 
 KERNEL = b"[    0.000000] Linux version 6.1.0\r\n"
 

@@ -19,7 +19,13 @@ def write(tmp_path: Path, text: str) -> Path:
 
 def test_catalog_ships_every_debian_release_of_interest():
     catalog = load_catalog()
-    assert catalog.names == ("bookworm", "bookworm-generic", "bookworm-grub", "bullseye", "sid", "trixie")
+    x86 = ("bookworm", "bookworm-generic", "bookworm-grub", "bullseye", "sid", "trixie")
+    assert sorted(catalog.names) == sorted((*x86, "bookworm-arm64", "trixie-arm64"))
+    assert [name for name in catalog.names if catalog.entry(name).features & {"aarch64"}] == [
+        "bookworm-arm64",
+        "trixie-arm64",
+    ]
+    assert catalog.entry("trixie-arm64").kernel_package == "linux-image-cloud-arm64"
     assert catalog.entry("bookworm-generic").kernel_package == "linux-image-amd64"
     assert catalog.entry("sid").kernel_package == "linux-image-cloud-amd64"
     assert not catalog.entry("bullseye").check_valid_until
@@ -66,3 +72,11 @@ def test_catalog_is_refused_with_file_key_and_what_is_allowed(tmp_path: Path, te
 def test_catalog_is_refused_when_the_file_is_missing(tmp_path: Path):
     with pytest.raises(SpecError, match="can't be read"):
         load_catalog(tmp_path / "none.toml")
+
+
+def test_catalog_refuses_an_architecture_without_a_module(tmp_path: Path):
+    path = write(tmp_path, HEAD + IMAGE + 'architecture = "riscv64"\n')
+    with pytest.raises(
+        SpecError, match=r"images\.one.*unknown architecture 'riscv64'.*allowed: amd64, arm64"
+    ):
+        load_catalog(path)

@@ -7,7 +7,6 @@ import pytest
 
 from emulator.errors import ImageError, SpecError
 from emulator.images.catalog import load_catalog
-from emulator.images.kernel import Module
 from emulator.images.recipe import (
     disk_files,
     find_applets,
@@ -15,6 +14,7 @@ from emulator.images.recipe import (
     load_recipe,
     silence_cursor_query,
 )
+from emulator.kernel_files.modules import Module
 
 APPLETS = b"acpid\0getty\0init\0insmod\0login\0mount\0poweroff\0reboot\0sh\0stty\0"
 BUSYBOX = b"\x7fELF\x1b[999;999H\x1b[6n\0 [\0[[\0" + APPLETS + b"\0more"
@@ -22,7 +22,9 @@ BUSYBOX = b"\x7fELF\x1b[999;999H\x1b[6n\0 [\0[[\0" + APPLETS + b"\0more"
 
 def nodes_of(image: str, spin: bytes | None = None):
     button = Module(name="button", depends=(), data=b"ko")
-    nodes = guest_nodes(load_recipe(), image=image, busybox=BUSYBOX, modules=[button], spin=spin)
+    nodes = guest_nodes(
+        load_recipe(), load_catalog().entry(image), busybox=BUSYBOX, modules=[button], spin=spin
+    )
     return {node.path: node for node in nodes}
 
 
@@ -30,6 +32,15 @@ def test_guest_carries_the_image_name_where_the_recipe_says_so():
     nodes = nodes_of("sid")
     assert nodes["etc/hostname"].data == b"sid\n"
     assert nodes["etc/issue"].data == b"ttylab sid\n"
+
+
+@pytest.mark.parametrize(("image", "console"), [("sid", b"ttyS0"), ("trixie-arm64", b"ttyAMA0")])
+def test_guest_has_its_console_and_the_reseed_program_of_its_architecture(image, console):
+    nodes = nodes_of(image)
+    assert nodes["init"].data.count(b"/sbin/getty -L 115200 " + console) == 1
+    assert b"@" + b"CONSOLE@" not in nodes["init"].data
+    code = load_catalog().entry(image).runs_on.code
+    assert code.reseed in nodes["bin/reseed"].data
 
 
 def test_guest_has_only_the_programs_executable_and_the_passwords_private():

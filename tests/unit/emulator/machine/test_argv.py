@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
+from emulator.disks.formats import DiskFormat
 from emulator.errors import SpecError
-from emulator.machine.argv import FirmwareFiles, QemuVersion, RamFile, Wiring, build_argv, cpu_model
+from emulator.machine.argv import FirmwareFiles, QemuVersion, RamFile, Wiring, build_argv
 from emulator.machine.spec import (
     Device,
     Disk,
     DiskBus,
-    DiskFormat,
     Firmware,
     MachineSpec,
     MachineType,
@@ -177,19 +177,6 @@ def test_build_argv_shows_the_hosts_cpu_under_kvm():
 def test_build_argv_refuses_wiring_that_does_not_fit(fields, wiring, firmware, text):
     with pytest.raises(SpecError, match=text):
         argv_of(spec_of(MachineType.PC, **fields), wiring=wiring, firmware=firmware)
-
-
-@pytest.mark.parametrize("version", [QemuVersion(7, 2), QemuVersion(9, 2, 4)])
-def test_cpu_model_masks_cx16_before_qemu_10(version):
-    assert cpu_model(version, "tcg") == "qemu64,-svm,-cx16"
-
-
-def test_cpu_model_keeps_cx16_from_qemu_10_on():
-    assert cpu_model(QemuVersion(10, 0, 2), "tcg") == "qemu64,-svm"
-
-
-def test_cpu_model_is_the_hosts_under_kvm():
-    assert cpu_model(QEMU_7, "kvm") == "host"
 
 
 def test_version_is_parsed_from_qemus_own_words():

@@ -21,6 +21,7 @@ from harness.commands.gc import gc
 @pytest.fixture
 def ledger(tmp_path, monkeypatch):
     monkeypatch.setenv("TTYLAB_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("TTYLAB_CACHE", str(tmp_path / "cache"))
     return Ledger()
 
 

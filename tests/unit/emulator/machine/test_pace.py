@@ -5,11 +5,13 @@ import os
 
 import pytest
 
-from emulator.clock import SYSTEM_CLOCK, FairClock, FakeClock
+from emulator.clock import SYSTEM_CLOCK, FairClock
 from emulator.machine import pace
-from emulator.machine.pace import LOOPS, Withheld, fair_clock, loop_rom, measure_slowness
-from emulator.machine.probe import ROM_SIZE, Choice
+from emulator.machine.architectures.x86_64 import ROM_SIZE, loop_rom
+from emulator.machine.pace import LOOPS, Withheld, fair_clock, measure_slowness
+from emulator.machine.probe import Choice
 from emulator.machine.spec import MachineType
+from tests.support.fake_clock import FakeClock
 
 TCG = Choice(accelerator="tcg", reason="for a test")
 

@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
+from emulator.machine.architectures import X86_64
+from emulator.machine.architectures.x86_64 import ROM_SIZE, rom_image
 from emulator.machine.probe import (
-    ROM_SIZE,
-    STAGES,
     HostIdentity,
     ProbeVerdict,
     cache_key,
@@ -13,7 +13,6 @@ from emulator.machine.probe import (
     read_host_identity,
     recall,
     remember,
-    rom_image,
 )
 from emulator.machine.process import Finished
 from emulator.machine.spec import MachineType
@@ -21,6 +20,7 @@ from emulator.machine.spec import MachineType
 HOST = HostIdentity(boot_id="b1", cpu_flags="flags: fpu")
 VERDICT = ProbeVerdict(usable=False, stages="RP", reason="stuck", seconds=1.0)
 NO = "QEMU ended with"
+STAGES = X86_64.test.stages
 
 
 def judged(stdout, exit_code, stderr=b""):

@@ -11,6 +11,7 @@ import pytest
 from emulator.errors import LaunchError, MissingPrerequisite
 from emulator.machine.process import (
     Identity,
+    Launch,
     QemuProcess,
     describe_state,
     find_marked,
@@ -76,7 +77,9 @@ def test_identity_is_dead_while_the_process_is_a_zombie():
 
 
 def spawn(words, tmp_path, marker="m", **more):
-    return QemuProcess.spawn(words, pass_fds=(), stderr_path=tmp_path / "stderr", marker=marker, **more)
+    stderr_path = tmp_path / "stderr"
+    launch = Launch(argv=tuple(words), pass_fds=(), stderr_path=stderr_path, marker=marker, **more)
+    return QemuProcess.spawn(launch)
 
 
 def test_process_keeps_the_end_of_stderr_and_the_exit_code(tmp_path):

@@ -3,8 +3,9 @@ import stat
 import pytest
 
 from emulator.errors import MissingPrerequisite
+from emulator.machine.architectures.arm64 import ARM64
 from emulator.machine.argv import FirmwareFiles
-from emulator.machine.qemu_binary import find_ovmf, open_private_vars
+from emulator.machine.qemu_binary import find_uefi, open_private_vars
 
 
 def put(root, *names):
@@ -21,15 +22,22 @@ def put(root, *names):
         ("usr/share/edk2/ovmf/OVMF_CODE.fd", "usr/share/edk2/ovmf/OVMF_VARS.fd"),
     ],
 )
-def test_find_ovmf_finds_it_where_distributions_put_it(tmp_path, code, variables):
+def test_find_uefi_finds_it_where_distributions_put_it(tmp_path, code, variables):
     put(tmp_path, code, variables)
-    assert find_ovmf(tmp_path) == FirmwareFiles(code=tmp_path / code, vars_template=tmp_path / variables)
+    assert find_uefi(root=tmp_path) == FirmwareFiles(code=tmp_path / code, vars_template=tmp_path / variables)
 
 
-def test_find_ovmf_never_mixes_two_builds(tmp_path):
+def test_find_uefi_finds_that_of_arm64_and_names_its_package(tmp_path):
+    with pytest.raises(MissingPrerequisite, match=r"AAVMF \(.*\).*apt-get install qemu-efi-aarch64"):
+        find_uefi(ARM64.uefi, root=tmp_path)
+    put(tmp_path, "usr/share/AAVMF/AAVMF_CODE.fd", "usr/share/AAVMF/AAVMF_VARS.fd")
+    assert find_uefi(ARM64.uefi, root=tmp_path).code.name == "AAVMF_CODE.fd"
+
+
+def test_find_uefi_never_mixes_two_builds(tmp_path):
     put(tmp_path, "usr/share/OVMF/OVMF_CODE_4M.fd", "usr/share/OVMF/OVMF_VARS.fd")
     with pytest.raises(MissingPrerequisite, match="apt-get install ovmf"):
-        find_ovmf(tmp_path)
+        find_uefi(root=tmp_path)
 
 
 def test_open_private_vars_copies_and_removes(tmp_path):

@@ -11,9 +11,9 @@ from emulator.sac.knobs import PROFILES, Hang, SacKnobs, parse_knobs
 from emulator.sac.profile import IDENTITY
 from harness.cells.cell import parse_cell_id
 from harness.guests.drivers import open_guest
-from harness.run.lab import Lab
 from harness.run.wanted import guest_spec
 from harness.scenarios import find_scenario
+from harness.snapshots.lab import Lab
 from harness.terminal.interactive import interactive_spec
 
 

@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from emulator.snapshots.files import identity, read_facts, remembered_facts
+from emulator.files import identity
+from emulator.snapshots.files import read_facts, remembered_facts
 
 MIB = 2**20
 

@@ -8,13 +8,11 @@ import pytest
 from emulator.errors import SpecError
 from emulator.machine.spec import Firmware
 from emulator.windows.answer_file import (
-    BOOT_SETTINGS,
     READY,
-    UNATTEND,
     Answers,
     render_answer_file,
 )
-from tests.support.answer_file_check import find_gaps
+from tests.support.answer_file_check import BOOT_SETTINGS, UNATTEND, find_gaps
 
 PASSWORD = "Secret<&>99"
 ANSWERS = Answers(image_index=2, password=PASSWORD)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from emulator.disks.formats import DiskFormat
 from emulator.errors import FileError, SpecError
+from emulator.machine.architectures import board_of
 from emulator.machine.argv import WINDOWS_CPUS, FirmwareFiles, QemuVersion, Wiring, build_argv, sata_place
-from emulator.machine.spec import Disk, DiskBus, DiskFormat, Firmware, MachineSpec, MachineType, WindowsParts
+from emulator.machine.spec import Disk, DiskBus, Firmware, MachineSpec, MachineType, WindowsParts
 from emulator.sac.profile import IDENTITY
 from emulator.values import json_ready, read_value
 from emulator.windows.image import FileIdentity, Level, WindowsImage, ensure_spcr, spcr_table, windows_spec
@@ -144,7 +146,7 @@ def test_machine_that_can_not_be_is_refused(tmp_path):
 
 
 def test_places_of_sata_devices():
-    assert [sata_place(MachineType.PC, number) for number in (0, 3)] == [
+    assert [sata_place(board_of(MachineType.PC), number) for number in (0, 3)] == [
         "bus=ide.0,unit=0",
         "bus=ide.1,unit=1",
     ]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator.windows.install import PREFIX, collect_installations
+from emulator.files import collect_ownerless
+from emulator.windows.install import INSTALLING
 from harness.cli import main
 
 PROGRAM = """
@@ -36,21 +37,21 @@ def test_killed_installation_is_removed_and_a_running_one_is_not(tmp_path, insta
     monkeypatch.setenv("TTYLAB_CACHE", str(tmp_path))
     monkeypatch.setenv("TTYLAB_STATE", str(tmp_path / "state"))
     root = tmp_path / "windows"
-    assert collect_installations(root) == ()
+    assert collect_ownerless(root, prefix=INSTALLING) == ()
     assert installer.directory.is_dir()
-    bare = root / f"{PREFIX}bare"  # killed before it had a lock
+    bare = root / f"{INSTALLING}bare"  # killed before it had a lock
     bare.mkdir()
     installer.send_signal(signal.SIGKILL)
     installer.wait(30)
-    assert set(collect_installations(root, dry_run=True)) == {installer.directory, bare}
+    assert set(collect_ownerless(root, prefix=INSTALLING, dry_run=True)) == {installer.directory, bare}
     assert bare.is_dir()
     assert main(["gc"]) == 0
     assert f"remove {installer.directory}" in capsys.readouterr().out
-    assert not list(root.glob(f"{PREFIX}*"))
+    assert not list(root.glob(f"{INSTALLING}*"))
     assert main(["gc"]) == 0
     assert capsys.readouterr().out == "Nothing is left behind.\n"
 
 
 def test_nothing_is_made_where_there_was_no_installation(tmp_path):
-    assert collect_installations(tmp_path / "none") == ()
+    assert collect_ownerless(tmp_path / "none", prefix=INSTALLING) == ()
     assert not (tmp_path / "none").exists()

@@ -2,7 +2,6 @@
 
 import struct
 import subprocess
-import uuid
 from dataclasses import replace
 from io import BytesIO
 
@@ -12,7 +11,6 @@ from emulator.errors import SpecError
 from emulator.machine.machine import open_machine
 from emulator.machine.spec import Firmware
 from emulator.sac.image import write_sac_disk
-from emulator.windows.disk import HEAD_BYTES, DiskLayout, detect_format, read_layout
 from emulator.windows.image import Level, WindowsImage
 from emulator.windows.registration import (
     RegistrationOptions,
@@ -28,40 +26,13 @@ from emulator.windows.registration import (
 )
 from emulator.windows.registry import WindowsRegistry, identify
 from harness.cli import main
+from tests.support.disk_heads import BASIC, EFI, RESERVED, gpt, mbr
 from tests.support.windows_media import CORE, DESKTOP, write_iso, write_media, write_wim
-
-BASIC, RESERVED, EFI = (
-    uuid.UUID(one)
-    for one in (
-        "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7",
-        "e3c9e316-0b5c-4db8-817d-f92df00215ae",
-        "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
-    )
-)
-LINUX = uuid.UUID("0fc63daf-8483-4772-8e79-3d69d8477de4")
 
 
 @pytest.fixture(scope="module")
 def wim(tmp_path_factory):
     return write_wim(tmp_path_factory.mktemp("wim") / "install.wim", CORE, DESKTOP).read_bytes()
-
-
-def mbr(*kinds):
-    head = bytearray(HEAD_BYTES)
-    for number, kind in enumerate(kinds):
-        head[446 + 16 * number + 4] = kind
-    head[510:512] = b"\x55\xaa"
-    return head
-
-
-def gpt(*types, size=128):
-    head = mbr(0xEE)
-    struct.pack_into("<8s", head, 512, b"EFI PART")
-    struct.pack_into("<QII", head, 512 + 72, 2, 128, size)
-    for number, kind in enumerate(types):
-        place = 1024 + 128 * number
-        head[place : place + 16] = kind.bytes_le
-    return head
 
 
 # -- image files -------------------------------------------------------------------------------
@@ -190,48 +161,6 @@ def test_file_must_be_there(tmp_path):
 # -- disks -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("head", "layout"),
-    [
-        (gpt(EFI, RESERVED, BASIC), DiskLayout(firmware="ovmf", maybe_windows=True, is_sac_guest=False)),
-        (gpt(EFI, LINUX), DiskLayout(firmware="ovmf", maybe_windows=False, is_sac_guest=False)),
-        (gpt(EFI, BASIC, size=0), DiskLayout(firmware="ovmf", maybe_windows=False, is_sac_guest=False)),
-        (mbr(0x07, 0x07), DiskLayout(firmware="seabios", maybe_windows=True, is_sac_guest=False)),
-        (mbr(0x83), DiskLayout(firmware="seabios", maybe_windows=False, is_sac_guest=False)),
-    ],
-)
-def test_layout_tells_firmware_and_whether_it_may_be_windows(head, layout):
-    assert read_layout(bytes(head), origin="x") == layout
-
-
-@pytest.mark.parametrize("head", [b"", bytes(HEAD_BYTES)])
-def test_disk_that_nothing_boots_from_is_refused(head):
-    with pytest.raises(
-        SpecError, match="--disk x: not a bootable disk: its first sector has no boot signature"
-    ):
-        read_layout(head, origin="x")
-
-
-@pytest.mark.parametrize(
-    ("head", "result"),
-    [
-        (b"QFI\xfb", "qcow2"),
-        (b"vhdxfile", "vhdx"),
-        (bytes(mbr(7)), "raw"),
-        (b"conectix", "convert -O qcow2 x"),
-        (b"KDMV", "vmdk is not supported"),
-        (bytes(0x8001) + b"CD001", "this is an ISO; say --iso x"),
-    ],
-)
-def test_format_is_what_the_file_says(head, result):
-    if result in {"qcow2", "vhdx", "raw"}:
-        assert detect_format(head, origin="x") == result
-        return
-    with pytest.raises(SpecError) as caught:
-        detect_format(head, origin="x")
-    assert result in str(caught.value)
-
-
 # -- proposals ---------------------------------------------------------------------------------
 
 
@@ -325,19 +254,3 @@ def test_disk_that_rests_on_a_host_file_is_refused_at_each_door(tmp_path, monkey
     before = whole.read_bytes()
     assert main(["images", "add-windows", "--disk", str(whole)]) == 0
     assert whole.read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    ("place", "magic", "name"),
-    [
-        (0x40, b"\x7f\x10\xda\xbe", "vdi"),
-        (0, b"# Disk DescriptorFile\n", "vmdk"),
-        (0, b"QED\0", "qed"),
-        (0, b"WithoutFreeSpace", "parallels"),
-        (0, b"LUKS\xba\xbe", "luks"),
-    ],
-)
-def test_disk_of_another_format_is_named_with_its_remedy(place, magic, name):
-    head = bytes(place) + magic + bytes(600)
-    with pytest.raises(SpecError, match=rf"--disk x: {name} is not supported; convert it: qemu-img convert"):
-        detect_format(head, origin="x")

@@ -10,9 +10,9 @@ from harness.azure.address import (
     DEMO_SUBSCRIPTION,
     DEMO_TENANT,
     ServiceAddress,
+    ServiceChoice,
     address_of_environment,
     address_of_ready,
-    choose_address,
 )
 from harness.azure.http import grant_of
 
@@ -74,7 +74,7 @@ def test_endpoint_that_must_not_have_a_token_is_refused(endpoint):
 
 
 def test_options_place_an_address():
-    address = choose_address(real_azure=True, subscription="s", group="g")
+    address = ServiceChoice(real_azure=True, subscription="s", group="g").address()
     assert (address.subscription, address.group, address.azure) == ("s", "g", True)
 
 

@@ -4,12 +4,13 @@ import json
 
 import pytest
 
-from emulator.clock import Deadline, FakeClock
+from emulator.clock import Deadline
 from emulator.cloud.resource_id import vm_id
 from harness.azure.arm import Arm, retry_after
 from harness.azure.http import SecretCredential
-from harness.azure.virtual_machine import AzureVm, Observed, Power, VmCommand, power_state_of, read_observed
+from harness.azure.virtual_machine import Act, AzureVm, Observed, power_state_of, read_observed
 from harness.scenario.errors import ServiceRefused, ServiceUnreachable
+from tests.support.fake_clock import FakeClock
 from tests.support.planned_arm import ADDRESS, Server, Tokens, reply
 
 VM = vm_id("s", "g", "vm1")
@@ -173,7 +174,7 @@ def test_vm_answers_with_its_connection_string(arm, server, deadline):
 
 def test_command_has_the_extensions_body(arm, server, deadline):
     server.plan = [reply(body={"effect": "seen", "evidence": "HELP"})]
-    said = AzureVm(arm, VM).command("wss://h/n/client", VmCommand.SYSRQ, deadline, keys="h")
+    said = AzureVm(arm, VM).command("wss://h/n/client", Act.SYSRQ, deadline, keys="h")
     assert said == Observed(seen=True, evidence="HELP")
     method, url, _, body = server.asked[0]
     assert (method, url) == ("POST", "https://h/n/adminCommand/sysrq")
@@ -197,9 +198,9 @@ def test_what_was_observed_is_read(body, observed):
 def test_power_is_changed_by_the_words_of_arm(arm, server, deadline):
     vm = AzureVm(arm, VM)
     server.plan = [reply(), reply(), reply(202, location=POLL)]
-    vm.power(Power.STOP, deadline, force=True)
-    vm.power(Power.START, deadline)
-    vm.power(Power.STOP, deadline, wait=False)
+    vm.power(Act.STOP, deadline, force=True)
+    vm.power(Act.START, deadline)
+    vm.power(Act.STOP, deadline, wait=False)
     assert [url.partition("/vm1")[2] for _, url, _, _ in server.asked] == [
         "/powerOff?api-version=2024-07-01&skipShutdown=true",
         "/start?api-version=2024-07-01",

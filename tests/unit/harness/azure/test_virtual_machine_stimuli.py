@@ -3,16 +3,16 @@
 import pytest
 
 from emulator.errors import SpecError
-from harness.azure.virtual_machine import Sendable, SendRequest, parse_stimulus
+from harness.azure.virtual_machine import Act, SendRequest, parse_stimulus
 
 
 @pytest.mark.parametrize(
     ("words", "request_"),
     [
-        (["nmi", "vm1"], SendRequest(act=Sendable.NMI, vm="vm1")),
-        (["NMI", "vm1"], SendRequest(act=Sendable.NMI, vm="vm1")),
-        (["sysrq", "REISUB", "ss1/0"], SendRequest(act=Sendable.SYSRQ, vm="ss1/0", keys="REISUB")),
-        (["stop", "vm1"], SendRequest(act=Sendable.STOP, vm="vm1")),
+        (["nmi", "vm1"], SendRequest(act=Act.NMI, vm="vm1")),
+        (["NMI", "vm1"], SendRequest(act=Act.NMI, vm="vm1")),
+        (["sysrq", "REISUB", "ss1/0"], SendRequest(act=Act.SYSRQ, vm="ss1/0", keys="REISUB")),
+        (["stop", "vm1"], SendRequest(act=Act.STOP, vm="vm1")),
     ],
 )
 def test_request_is_read(words, request_):

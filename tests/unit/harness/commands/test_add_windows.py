@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import SpecError
-from emulator.images.kinds import REGISTERED, image_features
+from emulator.guest_images.kinds import REGISTERED, image_features
 from emulator.machine.spec import Firmware, MachineType
 from emulator.windows.image import Level, WindowsImage
 from emulator.windows.registry import WindowsRegistry, identify
@@ -18,9 +18,9 @@ from harness.commands import add_windows
 from harness.guests.drivers import open_guest
 from harness.play.session import Session
 from harness.run.cell_run import CellRun
-from harness.run.lab import Lab
 from harness.run.wanted import guest_spec
 from harness.scenarios import find_scenario
+from harness.snapshots.lab import Lab
 from harness.targets import find_target
 from harness.terminal.interactive import interactive_spec
 from tests.support.fake_sac import make_sac_target
@@ -88,7 +88,7 @@ def test_disk_is_registered_with_its_notes(disk, tmp_path, capfd):
         (("--iso", "nope.iso"), "there is no such file"),
         (("--disk", "."), "is a directory, not a file"),
         (("--disk", "DISK", "--firmware", "uefi"), "--firmware is 'uefi'; allowed: seabios, ovmf"),
-        (("--disk", "DISK", "--format", "vmdk"), "--format is 'vmdk'; allowed: raw, qcow2, vhdx"),
+        (("--disk", "DISK", "--format", "vdi"), "--format is 'vdi'; allowed: raw, qcow2, vpc, vhdx, vmdk"),
         (("--disk", "DISK", "--release", "7"), "release is '7'; allowed: 2003 2016"),
         (("--disk", "DISK", "--name", "A B"), "name is 'A B'; allowed"),
         (("--disk", "DISK", "--name", "bookworm"), "there is an image 'bookworm' already"),

@@ -1,6 +1,7 @@
 """Reproductions: which run is meant, and what differs from it now; and which machine is joined."""
 
 import json
+import os
 import shlex
 import shutil
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 
 from emulator import places
 from emulator.errors import SpecError
+from emulator.lab_file.read import VARIABLE
 from emulator.machine.ledger import Entry
 from emulator.machine.run_dir import ARGV_FILE
 from emulator.machine.spec import Firmware
@@ -17,7 +19,7 @@ from emulator.values import json_ready
 from harness.cells.cell import parse_cell_id
 from harness.report.model import write_cell, write_run
 from harness.run.latest import latest_runs, remember_run
-from harness.run.repro import Recalled, differences, find_record, recorded_spec
+from harness.run.repro import Recalled, differences, find_record, find_run, recorded_spec
 from harness.run.result import repro_of
 from harness.run.wanted import guest_spec
 from harness.scenarios import find_scenario
@@ -52,22 +54,30 @@ def test_newest_run_that_has_the_cell_is_meant(results):
     newest = results("20260301-000000-0000", "passed")
     (Path("results") / "20260401-000000-ffff" / "cells").mkdir(parents=True)
     results("repro-20270101-000000-bbbb")
-    found = find_record(CELL, None)
+    found = find_record(CELL.id, None)
     assert found is not None
     assert (found[0], found[1].status) == (newest, "passed")
 
 
 def test_named_run_is_taken_or_refused(results):
     run = results("20260101-000000-aaaa")
-    assert find_record(CELL, run)[0] == run
+    assert find_record(CELL.id, run)[0] == run
     other = parse_cell_id("sid.pc.seabios.1.nmi-panic")
     with pytest.raises(SpecError, match=r"no result of sid\.pc"):
-        find_record(other, run)
+        find_record(other.id, run)
+
+
+def test_run_that_is_not_there_is_told_before_all_else(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpecError, match=r"^results/x: there is no such run \(its path is from"):
+        find_run(CELL.id, Path("results/x"))
+    with pytest.raises(SpecError, match=r"no such run \(was it removed\?\)"):
+        find_run(CELL.id, tmp_path / "x")
 
 
 def test_cell_that_never_ran_has_no_record(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert find_record(CELL, None) is None
+    assert find_record(CELL.id, None) is None
 
 
 def test_recorded_machine_is_read_back(results):
@@ -106,7 +116,7 @@ def test_run_that_was_started_last_is_meant_wherever_it_is_and_whatever_its_name
     remember_run(Path("results/20260301-000000-0000"))
     remember_run(Path("elsewhere"))
     remember_run(Path("gone"))
-    assert find_record(CELL, None)[0] == Path("elsewhere")
+    assert find_record(CELL.id, None)[0] == Path("elsewhere")
     assert list(latest_runs()) == [Path("elsewhere"), Path("results/20260301-000000-0000")]
 
 
@@ -126,7 +136,7 @@ def test_cell_that_was_played_twice_is_reproduced_as_it_was_reported(results):
     (run / again.directory).mkdir()
     write_cell(again, run)
     write_run(make_run(again), run)
-    assert find_record(CELL, run)[1].status == "failed"
+    assert find_record(CELL.id, run)[1].status == "failed"
 
 
 def test_end_is_compared_with_the_recorded_one():
@@ -207,3 +217,29 @@ def test_boot_makes_a_machine_of_words():
 def test_wrong_word_names_what_is_allowed():
     with pytest.raises(SpecError, match="firmware is 'bios'; allowed: seabios, ovmf"):
         word(Firmware, "firmware", "bios")
+
+
+def test_a_users_file_that_changed_is_told_by_its_hash():
+    files = {"disk": "/d/server.qcow2"}
+    was = {"name": "bookworm", "own": "disk", "files": files, "sha256": {"disk": "ab" * 32}}
+    record = replace(make_cell("failed", scenario="nmi-panic"), image=was)
+    changed = replace(IMAGE, sha256={"disk": "cd" * 32})
+    told = differences(record, SPEC, image=changed, now=SPEC)
+    assert told == ["image bookworm has other files: /d/server.qcow2 (sha256 was abababababababab)"]
+
+
+def test_lab_of_the_run_is_used_unless_another_is_chosen(results, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "x")
+    monkeypatch.delenv(VARIABLE)
+    run = results("20260101-000000-aaaa")
+    assert find_run(CELL.id, None) == run
+    assert VARIABLE not in os.environ
+    (run / "lab.toml").write_text('[images.mine]\ndisk = "d"\n')
+    assert find_run(CELL.id, None) == run
+    assert os.environ[VARIABLE] == str(run.absolute() / "lab.toml")
+    monkeypatch.setenv(VARIABLE, "")
+    assert find_run(CELL.id, run) == run  # bookworm is known without the run's lab
+    assert os.environ[VARIABLE] == ""
+    assert find_run("mine.pc.seabios.1.nmi-panic", run) == run
+    assert os.environ[VARIABLE] == str(run.absolute() / "lab.toml")
+    assert find_run("unknown.pc.seabios.1.nmi-panic", None) is None

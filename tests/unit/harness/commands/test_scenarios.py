@@ -9,7 +9,7 @@ from harness.commands.scenarios import as_object, render_scenario
 from harness.scenario import exit_codes
 from harness.scenarios import LIBRARY
 
-KEYS = {"name", "title", "severity", "tags", "needs", "description", "steps"}
+KEYS = {"name", "title", "severity", "tags", "needs", "description", "steps", "own"}
 
 
 def test_list_prints_one_json_object_for_each_scenario_and_nothing_else(capfd: pytest.CaptureFixture[str]):

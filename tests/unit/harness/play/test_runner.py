@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,9 +13,11 @@ from emulator.machine.control import Capability
 from harness.cells.cell import parse_cell_id
 from harness.guests.linux import LinuxGuest
 from harness.play.judge import judge
-from harness.play.runner import DELAYED, Player
+from harness.play.runner import DELAYED, HostShare, Player
+from harness.play.target import Target
 from harness.play.traces import boot_offsets
-from harness.run.result import Circumstances, cell_result
+from harness.run.result import draft_of_cell, judged
+from harness.scenario.errors import ExpectTimeout
 from harness.scenario.scenario import Scenario
 from harness.scenario.stages import Stage
 from harness.scenario.steps import (
@@ -28,6 +31,7 @@ from harness.scenario.steps import (
     Send,
     Shows,
     Signals,
+    Silence,
     View,
 )
 from harness.scenario.stimulus import Button, Nmi, Press, SysRq, Via
@@ -39,6 +43,7 @@ SHELL = Reach(stage=Stage.SHELL)
 PANICS = Shows(pattern=r"Kernel panic[^\n]*\n", says="the kernel panics")
 HELPS = Shows(pattern=r"sysrq: HELP[^\n]*\n", says="the kernel helps")
 RESTARTS = Signals(name="RESET", says="the machine restarts")
+BOOTS = Shows(pattern=r"Linux version [^\n]*\n", says="a kernel starts")
 
 
 def scenario(*steps, **fields):
@@ -211,6 +216,53 @@ def test_player_logs_in_anew_after_a_reset():
     verdict = play(scenario(SHELL, push, SHELL, Alive()), target)
     assert (verdict.status, verdict.message) == (Status.PASSED, "")
     assert guest.transcript.read().count(b"Password: ") == 2
+
+
+def on_a_line(guest):
+    """Return a target whose guest runs already, and of whose restarts nobody reports."""
+    guest.ask_login()
+    return Target(name="line", channel=guest, control=FakeControl(guest))
+
+
+class RebootingGuest(FakeGuest):
+    def _run(self, line):
+        if line == b"reboot":
+            self.state = "off"
+            self.transcript.later(2.0, self.boot)
+        else:
+            super()._run(line)
+
+
+def test_restart_that_nobody_reports_is_seen_by_the_kernels_first_line():
+    guest = RebootingGuest()
+    awaits = Expect(effects=(RESTARTS, BOOTS), allows=frozenset({"reset"}))
+    verdict = play(scenario(SHELL, Send(line="reboot"), awaits, SHELL, Alive()), on_a_line(guest))
+    assert (verdict.status, verdict.message) == (Status.PASSED, "")
+    (mark,) = [mark for mark in guest.transcript.marks if mark.name == "RESET"]
+    assert mark.kind is MarkKind.MACHINE
+    assert guest.transcript.read(int(mark.detail["from"])).startswith(b"Linux version ")
+
+
+def test_restart_that_does_not_come_and_nobody_reports_fails():
+    verdict = play(scenario(SHELL, Expect(effects=(RESTARTS,))), on_a_line(FakeGuest()))
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.TIMEOUT)
+
+
+def test_reset_of_a_board_is_what_its_command_did_and_the_guest_shows():
+    guest = FakeGuest()
+    target = on_a_line(guest)
+
+    def reset():
+        for name in ("RESET", "started"):
+            guest.transcript.mark(MarkKind.MACHINE, name, {"by": "reset"})
+
+    target.control.reset = lambda deadline: (reset(), guest.transcript.later(2.0, guest.boot))
+    push = Inject(stimulus=Press(button=Button.RESET), effects=(RESTARTS, BOOTS), allows=frozenset({"reset"}))
+    verdict = play(scenario(SHELL, push, SHELL, Alive()), target)
+    assert (verdict.status, verdict.message) == (Status.PASSED, "")
+    target = on_a_line(guest := FakeGuest())
+    target.control.reset = lambda deadline: reset()
+    assert play(scenario(SHELL, push), target).reason is Reason.NO_EFFECT
 
 
 def test_old_prompt_is_no_login_of_the_next_boot():
@@ -534,11 +586,11 @@ def test_result_of_a_cell_tells_its_steps_and_stages():
     made = scenario(SHELL, Run(command="nonsense"), Alive())
     play(made, target)
     cell = parse_cell_id("bookworm.pc.seabios.1.made-up")
-    around = Circumstances(started_utc="", duration_s=1.0, worker="main", directory="cells/x")
-    result = cell_result(cell, made, guest.transcript, around)
+    draft = draft_of_cell(cell, made, started_utc="", worker="main", directory="cells/x", repro="again")
+    result = judged(draft, made, guest.transcript)
     assert [step.outcome for step in result.steps] == ["done", "failed", "not-run"]
     assert [stage.stage for stage in result.stages] == ["firmware", "kernel", "login", "shell"]
-    assert (result.status, result.step, result.repro) == ("failed", 1, f"ttylab repro {cell.id}")
+    assert (result.status, result.step, result.repro) == ("failed", 1, "again")
 
 
 def test_machine_is_on_before_its_guest_is_reached():
@@ -566,3 +618,29 @@ def test_delay_is_no_longer_than_the_time_of_the_whole():
     began = clock.monotonic()
     play(scenario(SHELL, Alive()), target, delays={1: 5000.0}, time_limit_s=60.0)
     assert clock.monotonic() - began < 100
+
+
+AWAITS = Expect(effects=(PANICS,), within_s=60.0)
+
+
+@pytest.mark.parametrize(
+    ("steps", "seconds"),
+    [((replace(SHELL, within_s=90.0),), 3), ((AWAITS,), 3), ((Silence(for_s=1.0), AWAITS), 60)],
+)
+def test_boot_of_a_guest_that_is_gone_is_not_waited_for(steps, seconds):
+    guest = FakeGuest(state="off")
+    gone = SimpleNamespace(
+        gone=True, are_gone=lambda _shown: True, explain=lambda _shown: "the CPU is halted"
+    )
+    verdict = play(scenario(*steps), Target(name="m", channel=guest, control=FakeControl(guest), vitals=gone))
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.TIMEOUT)
+    assert f"did not come in {seconds:.1f} s; last came ''" in verdict.message
+    assert verdict.message.endswith("; the CPU is halted") is (seconds == 3)
+
+
+@pytest.mark.parametrize(("final", "excused"), [(False, True), (True, False)])
+def test_guest_that_can_not_go_on_is_not_excused_by_a_busy_host(final, excused):
+    clock = FairClock()
+    share = HostShare(clock)
+    clock.unmet += 1.0
+    assert (share.excuse(ExpectTimeout("no login", final=final)) is not None) is excused

@@ -67,7 +67,7 @@ def test_player_talks_with_sac_from_its_boot_to_a_late_join():
         Alive(),
     )
     assert (verdict.status, verdict.message) == (Status.PASSED, "")
-    stages = [one.stage.value for one in find_stages(transcript)]
+    stages = [one.stage for one in find_stages(transcript)]
     assert stages == ["firmware", "kernel", "sac", "cmd", "login", "shell"]
 
 

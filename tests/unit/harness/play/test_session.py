@@ -149,7 +149,7 @@ def test_send_goes_on_when_the_line_editor_wraps(guest, session):
 
 def test_send_gives_up_when_an_echo_is_lost(guest, session):
     guest.deaf = True
-    with pytest.raises(ExpectTimeout, match="awaited the echo of b'0123456789abcdef', which did not come"):
+    with pytest.raises(ExpectTimeout, match="awaited the echo of '0123456789abcdef', which did not come"):
         session.send_line(b"0123456789abcdefgh", after(session, 60))
     assert [typed.data for typed in guest.transcript.typed] == [b"0123456789abcdef"]
     assert guest.transcript.now() == pytest.approx(5.0)

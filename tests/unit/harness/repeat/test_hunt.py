@@ -6,8 +6,9 @@ import pytest
 
 from emulator.errors import SpecError
 from harness import cli
-from harness.repeat.hunt import HuntRequest
+from harness.repeat.hunt import make_hunt, plan
 from harness.repeat.plan import Jitter, draw_repetition
+from harness.repeat.request import HuntRequest
 from harness.scenario.exit_codes import EXIT_USAGE
 from harness.scenarios import find_scenario
 
@@ -18,8 +19,8 @@ ALL = frozenset(Jitter)
 
 def numbers(most=500, **words):
     request = HuntRequest(cell=CELL, **words)
-    hunt = request.make_hunt(seed=7, kinds=ALL, workers=4)
-    return [one.number for one in islice(request.plan(hunt, HELP), most)]
+    hunt = make_hunt(request, seed=7, kinds=ALL, workers=4)
+    return [one.number for one in islice(plan(request, hunt, HELP), most)]
 
 
 @pytest.mark.parametrize(
@@ -33,8 +34,8 @@ def test_count_is_200_unless_it_or_a_time_is_given(words, planned):
 
 def test_only_plays_that_repetition_of_the_same_plan():
     request = HuntRequest(cell=CELL, seed=7, only=17)
-    hunt = request.make_hunt(seed=7, kinds=ALL, workers=4)
-    assert list(request.plan(hunt, HELP)) == [draw_repetition(17, seed=7, kinds=ALL, scenario=HELP)]
+    hunt = make_hunt(request, seed=7, kinds=ALL, workers=4)
+    assert list(plan(request, hunt, HELP)) == [draw_repetition(17, seed=7, kinds=ALL, scenario=HELP)]
     assert (hunt.planned, hunt.jobs) == (1, 1)
 
 
@@ -43,14 +44,14 @@ def test_only_plays_that_repetition_of_the_same_plan():
     [({}, 4), ({"jobs": "9"}, 9), ({"jobs": "9", "count": 2}, 2), ({"seconds": 1.0}, 4)],
 )
 def test_jobs_are_as_many_as_the_host_carries_or_as_asked_for(words, jobs):
-    assert HuntRequest(cell=CELL, **words).make_hunt(seed=7, kinds=ALL, workers=4).jobs == jobs
+    assert make_hunt(HuntRequest(cell=CELL, **words), seed=7, kinds=ALL, workers=4).jobs == jobs
 
 
 def test_hunt_knows_what_a_reproduction_needs_besides():
     request = HuntRequest(cell=CELL, cold=True, time_scale=2.5)
-    hunt = request.make_hunt(seed=7, kinds=ALL, workers=4)
+    hunt = make_hunt(request, seed=7, kinds=ALL, workers=4)
     assert hunt.options == ("--cold", "--time-scale", "2.5")
-    assert HuntRequest(cell=CELL).make_hunt(seed=7, kinds=ALL, workers=4).options == ()
+    assert make_hunt(HuntRequest(cell=CELL), seed=7, kinds=ALL, workers=4).options == ()
 
 
 def test_icount_is_a_kind_with_tcg_and_one_vcpu():
@@ -73,6 +74,7 @@ def test_icount_is_left_out_where_it_cannot_be_and_refused_if_asked_for(vcpus, t
     [
         (["-j", "0"], "--jobs is '0'; allowed: auto, or a number from 1 on"),
         (["-j", "many"], "--jobs is 'many'"),
+        (["--hold-on-failure=soon"], "--hold-on-failure=soon: need minutes, up to 1440"),
         (["--jitter", "noise"], "--jitter is 'noise'; allowed: none, or some of load, icount, delay"),
         (["--only", "3"], "it needs --seed, and takes no -n"),
         (["--only", "3", "--seed", "1", "-n", "2"], "it needs --seed, and takes no -n"),

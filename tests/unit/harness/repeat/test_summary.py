@@ -5,7 +5,7 @@ import json
 import pytest
 
 from harness.repeat.plan import Jitter, Repetition
-from harness.repeat.summary import Cause, Hunt, broken_ending, cause_of, ending_of, summarise
+from harness.repeat.summary import Cause, Hunt, Summary, broken_ending, cause_of, ending_of
 from harness.repeat.text import render_ending, render_summary
 from harness.report.model import FindingRecord
 from harness.scenario.exit_codes import EXIT_BROKEN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
@@ -31,7 +31,7 @@ def end(number, status="passed", **changes):
 
 
 def lines(endings, **fields):
-    return render_summary(summarise(HUNT, endings, duration_s=60.0, **fields)).splitlines()
+    return render_summary(Summary(hunt=HUNT, endings=tuple(endings), duration_s=60.0, **fields)).splitlines()
 
 
 def test_passed_cell_has_no_cause():
@@ -63,7 +63,7 @@ def test_lab_fault_is_grouped_by_step_or_message_never_by_what_the_guest_showed(
 def test_groups_come_largest_first_with_their_numbers():
     dead = {"findings": [finding()]}
     endings = [end(4, "failed", **dead), end(9, "failed"), end(2, "failed", **dead), end(1)]
-    first, second = summarise(HUNT, endings, duration_s=1.0).groups(Status.FAILED)
+    first, second = Summary(hunt=HUNT, endings=tuple(endings), duration_s=1.0).groups(Status.FAILED)
     assert [one.repetition.number for one in first.endings] == [2, 4]
     assert (first.cause.rule, second.cause.title) == ("panic", STEP)
 
@@ -71,7 +71,7 @@ def test_groups_come_largest_first_with_their_numbers():
 def test_probability_counts_verdicts_on_the_guest_alone():
     endings = [*(end(n) for n in range(1, 7)), end(7, "failed"), end(8, "failed"), end(9, "broken")]
     endings += [end(10, "skipped"), broken_ending(Repetition(number=11), "the worker died", directory="0011")]
-    share = summarise(HUNT, endings, duration_s=1.0).failures
+    share = Summary(hunt=HUNT, endings=tuple(endings), duration_s=1.0).failures
     assert (share.count, share.of, share.estimate) == (2, 8, 0.25)
     assert "not counted: 2 broken, 1 skipped" in lines(endings)
 
@@ -96,7 +96,7 @@ def test_nothing_failed_of_200_is_at_most_1_9_percent():
 )
 def test_exit_code_says_whose_fault(statuses, fields, code):
     endings = [end(number, status) for number, status in enumerate(statuses, 1)]
-    assert summarise(HUNT, endings, duration_s=1.0, **fields).exit_code == code
+    assert Summary(hunt=HUNT, endings=tuple(endings), duration_s=1.0, **fields).exit_code == code
 
 
 def test_text_tells_causes_evidence_and_the_line_that_does_it_again():
@@ -142,8 +142,8 @@ def test_reproduction_line_carries_what_else_was_chosen():
 
 
 def test_json_has_the_whole_and_each_repetition():
-    endings = [end(2, "failed", findings=[finding()]), end(1), end(3, "broken"), end(4, "skipped")]
-    told = json.loads(summarise(HUNT, endings, duration_s=2.0).to_json())
+    endings = [end(1), end(2, "failed", findings=[finding()]), end(3, "broken"), end(4, "skipped")]
+    told = json.loads(Summary(hunt=HUNT, endings=tuple(endings), duration_s=2.0).to_json())
     assert told["counts"] == {"passed": 1, "failed": 1, "broken": 1, "skipped": 1}
     assert told["probability"] == {
         "estimate": 0.5, "low": pytest.approx(0.0945, abs=1e-4), "high": pytest.approx(0.9055, abs=1e-4),
@@ -157,4 +157,4 @@ def test_json_has_the_whole_and_each_repetition():
         "number": 2, "load": 1, "delays": {}, "icount_shift": None, "status": "failed", "message": "",
         "duration_s": 2.75, "directory": "0002", "start": "booted",
     }  # fmt: skip
-    assert json.loads(summarise(HUNT, [], duration_s=2.0).to_json())["probability"] is None
+    assert json.loads(Summary(hunt=HUNT, endings=(), duration_s=2.0).to_json())["probability"] is None

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from harness.repeat.plan import Repetition
 from harness.repeat.summary import Ending
-from harness.repeat.text import HuntProgress
+from harness.repeat.text import hunt_progress
 from harness.scenario.verdict import Status
 
 
@@ -15,9 +15,9 @@ def shown(monkeypatch, *statuses, terminal=False, total=4):
     monkeypatch.delenv("CI", raising=False)
     out = StringIO()
     console = Console(file=out, force_terminal=terminal, width=100, color_system=None)
-    with HuntProgress(total, console) as progress:
+    with hunt_progress(total, console) as show:
         for number, status in enumerate(statuses, 1):
-            progress.show(Ending(repetition=Repetition(number=number), status=status, message="[bold]why"))
+            show(Ending(repetition=Repetition(number=number), status=status, message="[bold]why"))
     return out.getvalue()
 
 
@@ -35,3 +35,17 @@ def test_bar_on_a_terminal_counts(monkeypatch, total, said):
     text = shown(monkeypatch, Status.PASSED, Status.FAILED, terminal=True, total=total)
     assert "repetitions, 1 failed" in text
     assert said in text
+
+
+def test_guest_that_is_held_is_told_with_its_failure():
+    out = StringIO()
+    ending = Ending(
+        repetition=Repetition(number=7), status=Status.FAILED, held=("held", "ttylab attach\x1b x")
+    )
+    with hunt_progress(9, Console(file=out, width=100)) as show:
+        show(ending)
+    assert out.getvalue().splitlines() == [
+        "FAILED     7 (undisturbed)",
+        "        held",
+        "        ttylab attach\\x1b x",
+    ]

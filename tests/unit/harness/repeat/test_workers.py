@@ -9,19 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from emulator.clock import Deadline, FakeClock
+from emulator.clock import Deadline
 from emulator.errors import SpecError
 from harness.cells.cell import parse_cell_id
 from harness.repeat import hunt as hunt_module
 from harness.repeat import workers as workers_module
-from harness.repeat.hunt import HuntRun
+from harness.repeat.hunt import play_hunt
 from harness.repeat.plan import Repetition
-from harness.repeat.summary import Ending, Hunt
+from harness.repeat.request import HuntRequest
+from harness.repeat.summary import Hunt
 from harness.repeat.workers import Job, Workers, busy_words, host_load
 from harness.scenario.exit_codes import EXIT_INTERRUPTED
 from harness.scenario.verdict import Status
 from harness.scenarios import find_scenario
 from tests.support import repeat_workers
+from tests.support.fake_clock import FakeClock
 
 CELL = parse_cell_id("bullseye.pc.seabios.1.sysrq-help")
 
@@ -30,9 +32,10 @@ def alive(pid):
     return Path(f"/proc/{pid}").exists()
 
 
-def make_job(run_dir, *, jobs=2, planned=6):
-    hunt = Hunt(cell=CELL.id, seed=1, kinds=frozenset(), planned=planned, jobs=jobs)
-    return Job(cell=CELL, scenario=find_scenario("sysrq-help"), hunt=hunt, run_dir=run_dir)
+def make_job(run_dir, **options):
+    hunt = Hunt(cell=CELL.id, seed=1, kinds=frozenset(), planned=6, jobs=2)
+    request = HuntRequest(cell=CELL.id, **options)
+    return Job(cell=CELL, scenario=find_scenario("sysrq-help"), request=request, hunt=hunt, run_dir=run_dir)
 
 
 def repetitions(most):
@@ -80,15 +83,17 @@ def test_callers_fault_ends_the_workers(tmp_path):
         list(workers.play(repetitions(3)))
 
 
-def hunting(tmp_path, monkeypatch, target=repeat_workers.passes, **fields):
-    monkeypatch.setattr(hunt_module, "Workers", lambda **words: Workers(**words, target=target))
-    fields = {"plan": repetitions(6)} | fields
-    return HuntRun(job=make_job(tmp_path), **fields)
+@pytest.fixture
+def played_by(monkeypatch):
+    def use(target):
+        monkeypatch.setattr(hunt_module, "Workers", lambda **words: Workers(**words, target=target))
+
+    return use
 
 
-def test_interrupt_kills_who_does_not_end_and_leaves_nothing_half_done(tmp_path, monkeypatch):
+def test_interrupt_kills_who_does_not_end_and_leaves_nothing_half_done(tmp_path, monkeypatch, played_by):
     monkeypatch.setattr(workers_module, "CLOSE_S", 0.5)
-    hunt = hunting(tmp_path, monkeypatch, repeat_workers.hangs, plan=repetitions(1))
+    played_by(repeat_workers.hangs)
 
     def interrupt() -> None:
         deadline = Deadline.after(120)
@@ -99,36 +104,32 @@ def test_interrupt_kills_who_does_not_end_and_leaves_nothing_half_done(tmp_path,
     stop = threading.Event()
     thread = threading.Thread(target=interrupt)
     thread.start()
-    summary = hunt.run()
+    summary = play_hunt(make_job(tmp_path), repetitions(1))
     thread.join()
     assert (summary.interrupted, summary.endings, summary.exit_code) == (True, (), EXIT_INTERRUPTED)
     assert [path.name for path in tmp_path.iterdir()] == ["begun"]
 
 
-def test_hunt_ends_with_its_time(tmp_path, monkeypatch):
+def test_hunt_ends_with_its_time(tmp_path, played_by):
+    played_by(repeat_workers.passes)
     clock = FakeClock()
-    hunt = hunting(
-        tmp_path,
-        monkeypatch,
-        plan=(Repetition(number=number) for number in count(1)),
-        seconds=10.0,
+    summary = play_hunt(
+        make_job(tmp_path, seconds=10.0),
+        (Repetition(number=number) for number in count(1)),
         on_ending=lambda _ending: clock.advance(3.0),
         clock=clock,
     )
-    summary = hunt.run()
     # Two begin at 0 s; one more after each of the endings at 3, 6 and 9 s.
     assert [one.repetition.number for one in summary.endings] == [1, 2, 3, 4, 5]
     assert summary.duration_s == 15.0
     assert not summary.stopped
 
 
-def test_hunt_stops_at_a_failure_if_asked_to(tmp_path, monkeypatch):
-    failed = Ending(repetition=Repetition(number=9), status=Status.FAILED)
-    hunt = hunting(tmp_path, monkeypatch, stop_on_failure=True)
-    hunt.on_ending = lambda _ending: hunt._endings.append(failed)
-    summary = hunt.run()
+def test_hunt_stops_at_a_failure_if_asked_to(tmp_path, played_by):
+    played_by(repeat_workers.fails)
+    summary = play_hunt(make_job(tmp_path, stop_on_failure=True), repetitions(6))
     assert summary.stopped
-    assert len(summary.endings) == 4  # two had begun, each with the made-up failure
+    assert len(summary.endings) == 2  # both that had begun
 
 
 # -- load ----------------------------------------------------------------------------------------

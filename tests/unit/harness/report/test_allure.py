@@ -107,3 +107,11 @@ def test_environment_says_where_it_ran(tmp_path) -> None:
     lines = (tmp_path / "environment.properties").read_text().splitlines()
     assert "odd_name = a\\nb = c" in lines
     assert "qemu = 7.2.22" in lines
+
+
+def test_allure_says_once_how_to_join_a_guest_that_is_held() -> None:
+    held = ("held until 12:00:00 UTC (15 min)", "ttylab attach bookworm --write", "ttylab release bookworm")
+    result = AllureResult()
+    describe(make_cell("failed", held=held), result)
+    assert [result.description.count(line) for line in held] == [1, 1, 1]
+    assert f"{held[0]}\n\n`{held[1]}`\n\n`{held[2]}`" in result.description

@@ -70,7 +70,7 @@ def test_history_grows_with_each_report(tmp_path, allure) -> None:
 @pytest.mark.parametrize(
     ("act", "complaint"),
     [
-        ("sys.exit('no \\x1b results')", r"Allure made no report \(exit 1\): b'no \\x1b results"),
+        ("sys.exit('no \\x1b results')", r"Allure made no report \(exit 1\): no \\x1b results"),
         ("pass", r"Allure made no report \(exit 0\)"),
     ],
 )
@@ -84,6 +84,15 @@ def test_a_failure_leaves_report_and_history_as_they_were(tmp_path, allure, act,
     assert (out / "index.html").read_bytes() == before
     assert history.read_text() == "one more run\n"
     assert {path.name for path in tmp_path.iterdir()} == {"out", "history.jsonl", "fake.py"}
+
+
+def test_relative_paths_are_those_of_who_asks(tmp_path, allure, monkeypatch) -> None:
+    allure(WRITES)
+    monkeypatch.chdir(tmp_path)
+    page = generate_html([Path("one")], Path("out"), history=Path("history.jsonl"))
+    assert str(tmp_path / "one") in page.read_text()
+    assert (tmp_path / "out" / "index.html").is_file()
+    assert (tmp_path / "history.jsonl").read_text() == "one more run\n"
 
 
 def test_a_hanging_generator_is_ended(tmp_path, allure, monkeypatch) -> None:

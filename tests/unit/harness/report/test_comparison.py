@@ -8,7 +8,7 @@ from tests.support.report_samples import make_cell, make_run
 
 
 def names(changes) -> list[str]:
-    return [change.cell.rpartition(".")[2] for change in changes]
+    return [now.cell.id.rpartition(".")[2] for _, now in changes]
 
 
 def test_comparison_sorts_cells_by_what_became_of_them() -> None:

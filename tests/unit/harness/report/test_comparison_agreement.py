@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from emulator.errors import SpecError
-from harness.report.comparison import Disagreement, disagreements
+from harness.report.comparison import disagreements
 from tests.support.report_samples import make_cell, make_run
 
 
@@ -23,20 +23,19 @@ def changed(run, cell_id, **facts):
 def test_a_run_agrees_with_itself_however_it_began() -> None:
     run = sample_run()
     other = replace(run, cells=tuple(replace(cell, start="booted") for cell in run.cells))
-    assert disagreements(run, other) == ()
+    assert disagreements(run, other) == {}
 
 
 def test_another_verdict_reason_or_step_and_a_missing_cell_are_named() -> None:
     run = sample_run()
     first = run.cells[0]
-    (found,) = disagreements(run, changed(run, first.cell.id, status="broken", reason="lab", step=2))
-    assert found.cell == first.cell.id
-    assert found.other == "broken (lab) at step 2"
+    found = disagreements(run, changed(run, first.cell.id, status="broken", reason="lab", step=2))
+    assert found.keys() == {first.cell.id}
+    assert found[first.cell.id][1] == "broken (lab) at step 2"
     fewer = replace(run, cells=run.cells[1:])
-    assert [one.other for one in disagreements(run, fewer)] == ["not run"]
-    assert disagreements(fewer, run) == (
-        Disagreement(cell=first.cell.id, one="not run", other=disagreements(run, fewer)[0].one),
-    )
+    ((ours, theirs),) = disagreements(run, fewer).values()
+    assert theirs == "not run"
+    assert disagreements(fewer, run) == {first.cell.id: ("not run", ours)}
 
 
 def test_runs_without_a_common_cell_can_not_be_compared() -> None:

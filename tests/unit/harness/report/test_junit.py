@@ -109,3 +109,10 @@ def test_junit_says_where_it_can_not_write(tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match=r"junit\.xml can't be written"):
         write_junit(make_run(), tmp_path / "file")
+
+
+def test_junit_says_once_how_to_join_a_guest_that_is_held() -> None:
+    held = ("held until 12:00:00 UTC (15 min)", "ttylab attach bookworm --write")
+    xml = render_junit(make_run(make_cell("failed", held=held)), {})
+    assert [xml.decode().count(line) for line in held] == [1, 1]
+    assert f"{held[0]}\n{held[1]}" in str(case(xml).findtext("failure"))

@@ -10,12 +10,14 @@ from harness.report.views import (
     facts_of,
     headline,
     latency,
+    own_files_of,
     page_of,
+    spans_of,
     view_cell,
     view_grid,
     view_images,
 )
-from tests.support.report_samples import make_cell, make_run
+from tests.support.report_samples import make_cell, make_guest, make_run
 
 
 @pytest.mark.parametrize(
@@ -86,3 +88,29 @@ def test_facts_flatten_what_the_host_says() -> None:
 def test_times_are_for_people() -> None:
     assert [duration(s) for s in (1.26, 125.0)] == ["1.3 s", "2 min 5 s"]
     assert [latency(s) for s in (0.0123, 2.5, None)] == ["12.3 ms", "2.50 s", "no effect seen"]
+
+
+def test_files_of_a_users_own_are_told_by_name_and_hash() -> None:
+    own = {
+        "name": "mine",
+        "own": "kernel",
+        "kernel_release": "6.6.6",
+        "files": {"kernel": "/a b/out/bzImage", "initrd": "ttylab"},
+        "sha256": {"kernel": "ab" * 32, "initrd": "cd" * 32},
+    }
+    run = make_run(replace(make_cell(image="mine"), image=own), make_cell())
+    image = next(one for one in view_images(run) if one.name == "mine")
+    assert image.digests == {"kernel bzImage": "ab" * 32, "initrd ttylab": "cd" * 32}
+    assert own_files_of(run) == {"mine kernel bzImage": "ab" * 32, "mine initrd ttylab": "cd" * 32}
+
+
+def test_what_proves_the_steps_before_a_failure_is_not_marked_as_the_failure() -> None:
+    guest = make_guest()
+    cell = make_cell("failed", guest=guest)
+    proof = replace(cell.evidence[0], says="the shell answers", start=10, end=20)
+    cell = replace(cell, evidence=(proof, *cell.evidence))
+    assert [span.css for span in spans_of(cell)] == ["found", "expected", "hit"]
+    passed = replace(cell, status="passed", findings=())
+    assert [span.css for span in spans_of(passed)] == ["hit", "hit"]
+    late = replace(cell, findings=())
+    assert [span.css for span in spans_of(late)] == ["expected", "expected"]

@@ -4,10 +4,11 @@ from contextlib import contextmanager
 
 import pytest
 
+from emulator.console.transcript import DirectorySink, Transcript
 from emulator.errors import FileError, LabError, SpecError
 from harness.cells.cell import parse_cell_id
 from harness.plugin.matrix_items import raise_for
-from harness.plugin.run_recorder import RunRecorder, new_run_id
+from harness.plugin.run_recorder import RunRecorder
 from harness.run.cell_run import (
     CellRun,
     claim_directory,
@@ -16,9 +17,12 @@ from harness.run.cell_run import (
     lost_cell,
     read_result,
 )
+from harness.run.latest import new_run_id
+from harness.run.own_guest import Preparation
 from harness.run.result import broken, not_run
 from harness.scenario.errors import CellBroken, CellFailed
 from harness.scenarios import find_scenario
+from harness.survey.first_boot import Attempt
 from harness.targets import find_target
 from tests.support import fake_lab
 
@@ -95,13 +99,15 @@ def test_earlier_result_of_the_cell_is_gone_once_it_runs_again(run, tmp_path):
 def test_lost_cell_is_broken_with_what_its_transcript_tells(run, tmp_path):
     kept = run()
     (tmp_path / kept.directory / "result.json").unlink()
-    lost = lost_cell(CELL, SCENARIO, tmp_path / kept.directory, given=broken("killed"))
+    lost = lost_cell(CELL, SCENARIO, tmp_path / kept.directory, given=broken("killed"), repro="again")
     assert (lost.status, lost.message, lost.console_bytes) == ("broken", "killed", kept.console_bytes)
     assert [step.outcome for step in lost.steps] == ["done"] * len(SCENARIO.steps)
 
 
 def test_cell_that_never_began_is_lost_without_a_transcript(tmp_path):
-    lost = lost_cell(CELL, SCENARIO, tmp_path / "cells" / CELL.id, given=not_run("never began"))
+    lost = lost_cell(
+        CELL, SCENARIO, tmp_path / "cells" / CELL.id, given=not_run("never began"), repro="again"
+    )
     assert (lost.status, lost.console_bytes, lost.duration_s) == ("not-run", 0, 0.0)
 
 
@@ -110,7 +116,9 @@ NODE = f"made.toml::test_cell[{CELL.id}]"
 
 def recorded(tmp_path, **fields):
     recorder = RunRecorder(run_dir=tmp_path, workers=2, version="0", **fields)
-    recorder.matrices = (type("Made", (), {"name": "made", "cells": (CELL,), "excluded": (), "port": ""})(),)
+    recorder.matrices = (
+        type("Made", (), {"name": "made", "cells": (CELL,), "excluded": (), "port_of": lambda *_: ""})(),
+    )
     recorder.select([NODE, "test_other.py::test_cell[x]"])
     (cell,) = recorder.result().cells
     return cell
@@ -143,10 +151,9 @@ def test_cell_is_played_under_what_disturbs_it_and_says_how_to_do_it_again(tmp_p
     monkeypatch.chdir(tmp_path)
     fake_lab.use_fakes(monkeypatch)
     bench = fake_lab.FakeLab(run_dir=tmp_path, clock=fake_lab.CLOCK)
-    specs = []
+    specs, opened = [], fake_lab.open_fake_machine
     monkeypatch.setattr(
-        "harness.snapshots.start.open_machine",
-        lambda spec, **words: specs.append(spec) or fake_lab.open_fake_machine(spec, **words),
+        fake_lab, "open_fake_machine", lambda spec, **words: specs.append(spec) or opened(spec, **words)
     )
     played = CellRun(
         cell=CELL,
@@ -191,3 +198,18 @@ def test_wait_for_what_others_use_is_no_part_of_the_cells_time(tmp_path, monkeyp
 
 def test_two_runs_at_once_have_two_names():
     assert len({new_run_id() for _ in range(50)}) > 1
+
+
+def test_guest_that_was_silent_at_its_first_boot_fails_with_that_boots_evidence(run, tmp_path, monkeypatch):
+    first = tmp_path / "surveys" / "mine-1"
+    with Transcript(sink=DirectorySink(first, console="ttyS0")) as transcript:
+        transcript.append(b"Booting from Hard Disk\r\n")
+    silent = Attempt(image="mine", problem="no login came", silent=True, directory="surveys/mine-1")
+    known = Preparation(found={"found": silent.problem}, in_vain=silent)
+    monkeypatch.setattr("harness.run.cell_run.prepare", lambda *_: known)
+    result = run()
+    told = "no login came (so ended its first boot in this run, surveys/mine-1)"
+    assert (result.status, result.reason, result.message, result.step) == ("failed", "timeout", told, 0)
+    assert result.console_bytes == 24
+    assert kept_transcript(tmp_path / result.directory).read() == b"Booting from Hard Disk\r\n"
+    assert (result.argv, result.start) == ((), "not booted again")

@@ -146,7 +146,7 @@ def test_stages_are_found_for_each_boot():
             transcript.fake.advance(1.0)
             transcript.mark(MarkKind.QMP, "RESET")
             transcript.mark(MarkKind.QMP, "RESET")
-    found = [(one.boot, one.stage.value, one.at) for one in find_stages(transcript)]
+    found = [(one.boot, one.stage, one.at) for one in find_stages(transcript)]
     assert found == [
         (0, "firmware", 0.0), (0, "loader", 2.0), (0, "kernel", 3.0), (0, "login", 3.0),
         (1, "firmware", 4.0), (1, "loader", 6.0), (1, "kernel", 7.0), (1, "login", 7.0),

@@ -133,3 +133,28 @@ def test_suppressed_noise_is_found_and_marked(rules_of):
     scanner = Scanner(rules_of("[[suppress]]\nmatch = '^boom$'\nreason = 'a drill'\n" + RULE))
     (finding,) = scanner.feed(b"BOOM 1\n")
     assert finding.suppressed
+
+
+FORM = (
+    RULE + "[[rule.form]]\nmatch = 'BOOM (\\d+)\\n(?:more\\n)?'\ntitle = \"boom {0}\"\nneeds_trace = false\n"
+)
+END = b"[    1.1] CPU: 0\r\n[    1.2] ---[ end trace 0 ]---"
+TRACE = b"[    1.2] Call Trace:\r\n[    1.3]  one_fault+0x1/0x2\r\n"
+
+
+@pytest.mark.parametrize(
+    ("after", "whole"),
+    [
+        (b"[    1.1] other\r\n[    1.2] lines\r\nvm login: ", b""),
+        (b"[    1.1] more\r\n[    1.2] lines\r\nvm login: ", b"[    1.1] more"),
+        (END, END),
+        (TRACE + b"[    1.4] ---[ end trace 0 ]---", TRACE + b"[    1.4] ---[ end trace 0 ]---"),
+    ],
+)
+def test_report_without_a_trace_is_what_its_form_matches(rules_of, after, whole):
+    scanner = Scanner(rules_of(FORM))
+    said = b"up\r\n[    1.0] BOOM 12\r\n" + after
+    scanner.feed(said)
+    (finding,) = scanner.finish()
+    assert said[finding.start : finding.end].rstrip() == (b"[    1.0] BOOM 12\r\n" + whole).rstrip()
+    assert (finding.title, finding.corrupted) == ("boom NUM", False)

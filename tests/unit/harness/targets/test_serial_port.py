@@ -23,19 +23,19 @@ def test_two_names_of_one_port_take_turns(names):
     one, other = names
     told = []
     with (
-        serial_port._turn(one, lambda: told.append("one")),
+        serial_port.port_turn(one, lambda: told.append("one")),
         pytest.raises(LabError, match="by-id: another cell has been on this port for 0 s"),
-        serial_port._turn(other, lambda: told.append("other")),
+        serial_port.port_turn(other, lambda: told.append("other")),
     ):
         pass
-    with serial_port._turn(other, lambda: told.append("again")):
+    with serial_port.port_turn(other, lambda: told.append("again")):
         assert told == ["one", "other", "again"]
 
 
 def test_port_is_let_go_after_a_failure(names):
-    with pytest.raises(ZeroDivisionError), serial_port._turn(names[0], lambda: None):
+    with pytest.raises(ZeroDivisionError), serial_port.port_turn(names[0], lambda: None):
         raise ZeroDivisionError
-    with serial_port._turn(names[1], lambda: None):
+    with serial_port.port_turn(names[1], lambda: None):
         assert port_identity(names[0]) == port_identity(names[1])
 
 

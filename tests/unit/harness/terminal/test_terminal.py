@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from emulator.clock import Deadline, FakeClock
+from emulator.clock import Deadline
 from emulator.errors import ConsoleClosed, ControlError
 from harness.terminal import terminal
 from harness.terminal.terminal import LinkSockets, Terminal, greet, raw_terminal
+from tests.support.fake_clock import FakeClock
 
 ESC = b"\x1d"
 

@@ -205,6 +205,17 @@ def test_character_is_never_split_between_frames_and_other_bytes_are_replaced(cl
         assert text_until(socket, "!") == "…é\ufffd!"
 
 
+def test_beginning_of_a_character_that_never_ends_is_replaced(client, service):
+    guest = guest_of(service)
+    with client.websocket_connect(connect(client, service)) as socket:
+        socket.receive_text()
+        socket.send_text(token_for(service, "app"))
+        guest.feed(b"a\xe2")
+        text_until(socket, "a")
+        guest.transcript.close("the virtual machine is gone")
+        assert text_until(socket, "\ufffd") == "\ufffd"
+
+
 def test_second_link_takes_over_and_the_first_is_told_in_band(client, service):
     guest = guest_of(service)
     guest.says_at_power_on = b"login: "

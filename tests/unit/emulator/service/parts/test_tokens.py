@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 
 from emulator.cloud.records import Principal
 from emulator.errors import CloudError
-from emulator.service.core.authentication import accept_token
+from emulator.service.core.call import accept_token
 from emulator.service.parts.tokens import TOKEN_MAX, TokenKey
 from tests.support.service_lab import (
     ENDPOINT,

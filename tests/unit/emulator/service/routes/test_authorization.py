@@ -6,10 +6,13 @@ import pytest
 
 from emulator.cloud import role_limits
 from emulator.cloud.records import Principal, PrincipalType, RoleAssignment, RoleDefinition, Subscription
-from emulator.cloud.roles import CONTRIBUTOR, OWNER, READER, VM_CONTRIBUTOR
 from tests.support.service_lab import (
+    CONTRIBUTOR,
     ENDPOINT,
+    OWNER,
+    READER,
     SUBSCRIPTION,
+    VM_CONTRIBUTOR,
     bearer,
     client_for,
     demo_vm_id,

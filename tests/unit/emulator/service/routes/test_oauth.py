@@ -248,7 +248,7 @@ def test_a_device_code_is_refused(service, client):
     refused(poll(client, "made-up"), 400, "invalid_grant", 70000)
     refused(poll(client, started["device_code"], client_id=OTHER_TENANT), 400, "invalid_grant", 70000)
     service.now.advance(901)
-    assert "didn&#x27;t work" in enter(client, started["user_code"]).text
+    assert "didn&#39;t work" in enter(client, started["user_code"]).text
     refused(poll(client, started["device_code"]), 400, "expired_token", 70020)
 
 
@@ -273,7 +273,7 @@ def test_the_page_escapes_what_it_shows_and_runs_no_script(client):
     posted = client.post("/device", data={"code": evil, "user": evil, "password": "x"})
     for answer in (shown, posted):
         assert "<script" not in answer.text
-        assert "&quot;&gt;&lt;script&gt;x" in answer.text
+        assert "&#34;&gt;&lt;script&gt;x" in answer.text
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "form-action 'self'" in policy

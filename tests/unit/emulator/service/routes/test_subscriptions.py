@@ -15,6 +15,7 @@ from emulator.cloud.records import (
 )
 from emulator.cloud.settings import CloudKind, Settings
 from emulator.errors import LabError
+from emulator.service.core.call import Call
 from emulator.service.parts.tokens import Claims
 from tests.support.service_lab import (
     GROUP,
@@ -272,13 +273,9 @@ def test_an_operation_that_there_is_not_is_not_found(client):
 
 
 def note(service, name, scope, *, succeeded=True):
-    service.activity.note(
-        f"Microsoft.{name}",
-        scope=scope,
-        caller=Claims(principal="4", tenant=TENANT, name="dev@localhost", expires=0.0, id=""),
-        address="127.0.0.1",
-        succeeded=succeeded,
-    )
+    caller = Claims(principal="4", tenant=TENANT, name="dev@localhost", expires=0.0, id="")
+    call = Call(service=service, caller=caller, address="127.0.0.1", api_version="")
+    call.note(f"Microsoft.{name}", scope, succeeded=succeeded)
     service.now.advance(60)
 
 

@@ -1,0 +1,1 @@
+"""Guests of every kind that can be booted: ttylab's own, and what users bring."""
