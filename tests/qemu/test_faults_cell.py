@@ -166,6 +166,17 @@ def test_cell_is_broken_when_qemu_refuses_to_start(bench):
     assert "argv: " in result.message
 
 
+def test_machine_of_the_lab_that_does_not_start_is_named(bench, monkeypatch, tmp_path):
+    (tmp_path / "lab.toml").write_text('[machines.bad]\nbase = "pc"\nargs = ["-device", "no-such-device"]\n')
+    monkeypatch.setenv("TTYLAB_LAB", str(tmp_path / "lab.toml"))
+    result = run(
+        bench, replace(WAIT, name="boot-login"), cell=replace(CELL, machine="bad", scenario="boot-login")
+    )
+    assert result.status == "broken"
+    assert result.message.startswith("machine bad of lab.toml: QEMU refused to start (exit 1): ")
+    assert "no-such-device" in result.message
+
+
 def test_cell_is_broken_with_what_mends_it_when_the_firmware_is_missing(bench, monkeypatch, tmp_path):
     monkeypatch.setitem(find_uefi.__kwdefaults__, "root", tmp_path)
     result = run(bench, WAIT, cell=replace(CELL, firmware=Firmware.OVMF))
