@@ -129,6 +129,11 @@ class LockHeld(DeadlineExceeded):
 
 def unknown_name(axis: str, value: str, known: Collection[str]) -> SpecError:
     """Return the error about a name that is not in `known`; it suggests similar ones."""
-    close = difflib.get_close_matches(value, sorted(known), n=3)
-    hint = f"did you mean {' or '.join(close)}? " if close else ""
-    return SpecError(f"unknown {axis} {value!r}; {hint}allowed: {', '.join(sorted(known))}")
+    hint = did_you_mean(value, known)
+    return SpecError(f"unknown {axis} {value!r}; {hint}{' ' * bool(hint)}allowed: {', '.join(sorted(known))}")
+
+
+def did_you_mean(value: str, known: Collection[str], *, most: int = 3) -> str:
+    """Return a question with up to `most` names of `known` that are like `value`; empty without one."""
+    close = difflib.get_close_matches(value, sorted(known), n=most)
+    return f"did you mean {' or '.join(close)}?" if close else ""

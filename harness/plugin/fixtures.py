@@ -6,14 +6,13 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
 from emulator.clock import Deadline
-from emulator.errors import SpecError, unknown_name
+from emulator.errors import SpecError, did_you_mean, unknown_name
 from emulator.guest_images.kinds import GuestImage
 from emulator.machine.machine import Machine
 from emulator.machine.models import find_model
@@ -125,9 +124,10 @@ def _require_words(board: Mapping[str, object], expects: Iterable[str]) -> None:
         raise SpecError(f"the marker board: {unknown_name('word', word, _BOARD_WORDS)}")
     known = {*NAMES, *(rule.id for rule in lab_rules().rules)}
     for name in sorted(set(expects) - known):
-        close = get_close_matches(name, known, n=2)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise SpecError(f"the marker expects names {name!r}, and no rule is called so{hint}")
+        hint = did_you_mean(name, known, most=2)
+        raise SpecError(
+            f"the marker expects names {name!r}, and no rule is called so{'; ' * bool(hint)}{hint}"
+        )
 
 
 def _first(mark: pytest.Mark | None) -> str:

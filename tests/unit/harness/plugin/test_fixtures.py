@@ -55,3 +55,23 @@ def test_machine_of_ones_own_has_the_stages_of_linux(bench, plain):
     own = replace(plain.spec, memory_mib=512)
     with pytest.raises(SpecError, match="no snapshot of a linux guest at sac"):
         wanted_guest("sac", {}, lab=bench, spec=own, marked=plain)
+
+
+@pytest.mark.parametrize(
+    ("mark", "said"),
+    [
+        (
+            pytest.mark.board(firmwre="ovmf"),
+            "the marker board: unknown word 'firmwre'; did you mean firmware?",
+        ),
+        (pytest.mark.expects("panik"), "names 'panik', and no rule is called so; did you mean panic"),
+        (pytest.mark.expects("xyzzy-plugh"), "names 'xyzzy-plugh', and no rule is called so$"),
+    ],
+)
+def test_word_of_a_marker_that_nothing_is_called_is_refused(bench, mark, said):
+    marks = {mark.name: mark.mark}
+    node = SimpleNamespace(
+        get_closest_marker=marks.get, iter_markers=lambda name: [marks[name]] if name in marks else []
+    )
+    with pytest.raises(SpecError, match=said):
+        marked_guest(node, bench, {})
