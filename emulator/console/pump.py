@@ -7,8 +7,10 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from emulator.clock import SYSTEM_CLOCK, Clock, Deadline
 from emulator.console.channel import Write
@@ -20,13 +22,34 @@ from emulator.console.pty_endpoint import PtyEndpoint, open_endpoint
 from emulator.console.transcript import DirectorySink, Transcript
 from emulator.console.wires import PtyWire, SocketWire, Wire, open_raw_pty
 from emulator.errors import DeadlineExceeded, LabError, StateError
+from emulator.guest_text.expected import find_first_words
 
 _BURST = 1 << 20  # bytes read in one turn before the links are served
 _SHORT = 4095  # a tty gives at most this much at once; less means that nothing is left
 
 
+Settle: TypeAlias = Callable[[Callable[[], None]], None]
+"""Calls back, on any thread, once all that the machine has reported by now is marked in the transcript."""
+
+HOLD_S = 1.0
+"""How long the first words of a boot wait at most for the mark that belongs before them."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """Bytes that were read and are not noted yet, for `HOLD_S` at most."""
+
+    data: bytes
+    until: float
+    settled: threading.Event = field(default_factory=threading.Event)
+
+
 class FarEnd:
     """The port on the far end: reads into the transcript, writes from the queue.
+
+    A machine reports its restarts on another way than its bytes, and either may be faster. Where a boot's
+    first words are read, these wait until all reports so far are marked (`settle`): a guest that is up again
+    after 60 ms would else be taken for one that has said nothing since its restart.
 
     Attributes:
         transcript: where everything is noted.
@@ -34,11 +57,13 @@ class FarEnd:
         queue: what waits to be sent.
     """
 
-    def __init__(self, wire: Wire, transcript: Transcript) -> None:
+    def __init__(self, wire: Wire, transcript: Transcript, *, settle: Settle | None = None) -> None:
         self.transcript = transcript
         self.gone = False
         self.queue = OutgoingQueue(transcript.name)
         self._wire = wire
+        self._settle = settle
+        self._held: _Held | None = None
         self._full = False
         self._drained = threading.Condition()
         self._asked = 0  # number of the newest drain
@@ -50,19 +75,23 @@ class FarEnd:
         return self._wire.fileno()
 
     def due(self) -> float | None:
-        """Return a past moment while somebody waits for the wire to be empty."""
+        """Return when held bytes have waited long enough; a past moment while a drain is wanted."""
+        if self._held is not None:
+            return self._held.until
         return 0.0 if self._asked > self._answered else None
 
     def prepare(self) -> int:
         """Hand over what waits; answer those who wait for the wire to be empty."""
+        self._note_held()
         asked = self._asked
-        if asked > self._answered and (self._read_all() or self.gone):
+        if asked > self._answered and self._held is None and (self._read_all() or self.gone):
             self._answer(asked)
         if self.gone:
             return 0
         if not self._full:
             self._full = self._hand_over()
-        return selectors.EVENT_READ | (self._wire.room_event if self._full else 0)
+        reads = selectors.EVENT_READ if self._held is None else 0
+        return reads | (self._wire.room_event if self._full else 0)
 
     def serve(self, events: int) -> None:
         """Let bytes gather, then read them; note that there is room again."""
@@ -93,6 +122,10 @@ class FarEnd:
         reason = f"the pump failed: {error!r}"
         self.fail(reason)
         self.transcript.close(reason)
+
+    def stop_holding(self) -> None:
+        """Note from now on what is read at once: nothing is reported any more."""
+        self._settle = None
 
     def ask_drain(self, *, discard: bool = False) -> int:
         """Ask to read all that is on the wire now, and perhaps to discard what nobody read; any thread."""
@@ -127,11 +160,33 @@ class FarEnd:
             if not data:
                 self._hang_up(self._wire.loss)
             else:
-                self._note(self.transcript.append, data)
                 total += len(data)
+                if self._take(data):
+                    return False
                 if len(data) < short:
                     return True
         return False
+
+    def _take(self, data: bytes) -> bool:
+        """Note what was read; hold back a boot's first words and the rest, and tell whether there are any."""
+        settle = self._settle
+        at = None if settle is None else find_first_words(data)
+        if settle is None or at is None:
+            self._note(self.transcript.append, data)
+            return False
+        self._note(self.transcript.append, data[:at])
+        self._held = held = _Held(data[at:], until=self.transcript.clock.monotonic() + HOLD_S)
+        settle(held.settled.set)
+        return True
+
+    def _note_held(self) -> None:
+        held = self._held
+        if held is None:
+            return
+        over = held.settled.is_set() or self._discarding or self._settle is None
+        if over or self.transcript.clock.monotonic() >= held.until:
+            self._held = None
+            self._note(self.transcript.append, held.data)
 
     def _hand_over(self) -> bool:
         note = partial(self._note, self.transcript.append_typed)
@@ -256,12 +311,13 @@ def open_console(
     transcript: Transcript | None = None,
     links_dir: Path | None = None,
     on_control: ControlHandler | None = None,
+    settle: Settle | None = None,
 ) -> Iterator[Console]:
     """Open a console on a new pty, whose slave, `console.path`, the far end opens.
 
     The console outlives its far ends: a machine may be powered off and on. At the end of the `with` the
     transcript is closed and complete; it keeps the latest `keep` bytes, or all. A `transcript` that is passed
-    in grows instead, and its owner closes it. Errors are those of `run_console`.
+    in grows instead, and its owner closes it. `settle` and errors are those of `run_console`.
     """
     with open_raw_pty() as pty:
         own = Transcript(name, clock=clock, sink=sink, keep=keep)
@@ -272,6 +328,7 @@ def open_console(
             path=pty.path,
             links_dir=links_dir,
             on_control=on_control,
+            settle=settle,
         ) as console:
             yield console
 
@@ -300,10 +357,12 @@ def run_console(
     path: Path | None = None,
     links_dir: Path | None = None,
     on_control: ControlHandler | None = None,
+    settle: Settle | None = None,
 ) -> Iterator[Console]:
     """Pump `wire` into `transcript` during the `with`, and then close the transcript.
 
-    Without `closes` it stays open, unless the pump fails.
+    Without `closes` it stays open, unless the pump fails. With `settle` a boot's first words come after the
+    marks of what the machine had reported when they were read.
 
     Raises:
         LabError: the pump failed; raised at the end, unless something else is raised already.
@@ -311,7 +370,16 @@ def run_console(
     with ExitStack() as stack:
         if closes:
             stack.callback(transcript.close, "the console was closed")
-        far_end = FarEnd(wire, transcript)
+
+        def settle_and_wake(done: Callable[[], None]) -> None:
+            def settled() -> None:
+                done()
+                loop.wake()
+
+            if settle is not None:
+                settle(settled)
+
+        far_end = FarEnd(wire, transcript, settle=None if settle is None else settle_and_wake)
         loop = stack.enter_context(
             Loop(transcript.name, clock=transcript.clock, on_failure=far_end.fail_with)
         )
@@ -324,5 +392,6 @@ def run_console(
         console = Console(far_end=far_end, loop=loop, endpoint=endpoint, path=path)
         with loop.running():
             yield console
+            far_end.stop_holding()
             far_end.ask_drain()  # to read what the far end wrote last
     console.raise_failure()

@@ -233,6 +233,7 @@ class MachineGuest:
         reset would not help (`Machine.is_stuck`) the power is cut and given again.
         """
         machine = self._require_on("reset")
+        deadline = Deadline.after(self._ground.timeouts.reset_s, self._ground.clock)
         mark = self.transcript.mark(MarkKind.STIMULUS, "reset")
         if machine.is_stuck:
             await self.power_off()
@@ -240,10 +241,9 @@ class MachineGuest:
             said: str | None = "power off and on"
         else:
             await self._run(lambda: machine.reset(self._soon(FIRMWARE_S)))
-            said = (await self._search(RESET, mark, seconds=self._ground.timeouts.reset_s)).evidence
+            said = (await self._search(RESET, mark, seconds=deadline.remaining())).evidence
         if said is None:
             return Observed(seen=False)
-        deadline = Deadline.after(self._ground.timeouts.reset_s, self._ground.clock)
         await wait_for(self.transcript, lambda: self._has_shown() or not self.is_on, deadline=deadline)
         if self._has_shown():
             return Observed(seen=True, evidence=said)

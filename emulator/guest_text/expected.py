@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from emulator.guest_text import linux, sac
+from emulator.guest_text.escapes import SEQUENCE
 from emulator.guest_text.linux import LEVEL, RECORD
 from emulator.guest_text.printable import escape
 
@@ -127,10 +128,38 @@ def _find(patterns: Iterable[re.Pattern[bytes]], line: bytes) -> str | None:
     return None if found is None else escape(found["said"].rstrip())[:EVIDENCE_MAX]
 
 
-LOADER = re.compile(rb"GNU GRUB|GRUB loading|EFI stub:|Windows Boot Manager")
+def _any_of(words: Iterable[bytes]) -> re.Pattern[bytes]:
+    return re.compile(rb"|".join(map(re.escape, words)))
+
+
+_LOADERS = (b"GNU GRUB", b"GRUB loading", b"EFI stub:", b"Windows Boot Manager")
+_SYSTEMS = (linux.BEGINS, sac.DOCUMENT)
+LOADER = _any_of(_LOADERS)
 """The first words of what starts a system."""
-SYSTEM = re.compile(linux.BEGINS + rb"|" + re.escape(sac.DOCUMENT))
+SYSTEM = _any_of(_SYSTEMS)
 """The first words of a system: Linux', or SAC's for Windows."""
+
+_ALL = (*_LOADERS, *_SYSTEMS)
+_FIRST = _any_of(_ALL)
+_FIRST_MAX = max(map(len, _ALL))
+_BEGINNINGS = (word[:length] for word in _ALL for length in range(len(word) - 1, 2, -1))
+_CUT_OFF = re.compile(rb"(?:" + _any_of(_BEGINNINGS).pattern + rb")\Z")
+"""A beginning of such words at the end of a piece; two letters of one are too few to look like it."""
+_LEAD = re.compile(rb"(?:" + SEQUENCE + rb"|[\r\x00\xff])*(?:(?:" + LEVEL + rb")?" + RECORD + rb")?\Z")
+_LEAD_MAX = 64
+
+
+def find_first_words(data: bytes) -> int | None:
+    """Return where the first words of a loader or system begin in `data`, with what leads them; None without.
+
+    Words that `data` cuts off count too, from their third letter on.
+    """
+    found = _FIRST.search(data) or _CUT_OFF.search(data, max(0, len(data) - _FIRST_MAX))
+    if found is None:
+        return None
+    lead = _LEAD.search(data, max(0, found.start() - _LEAD_MAX), found.start())
+    return found.start() if lead is None else lead.start()
+
 
 BOOT_S = 60.0
 """When a boot counts as over in any case, from power-on."""

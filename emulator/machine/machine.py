@@ -256,6 +256,13 @@ class Machine:
         kind = "png" if path.suffix == ".png" else "ppm"
         self.query("screendump", {"filename": str(path.resolve()), "format": kind}, deadline=deadline)
 
+    def settle(self, done: Callable[[], None]) -> None:
+        """Call `done` once all that QEMU has reported by now is marked; at once without a QEMU."""
+        if self._cycle is None or self._cycle.state is MachineState.OFF:
+            done()
+        else:
+            self._cycle.settle(done)
+
     def touch(self, what: str) -> None:
         """Mark what is about to be done by hand: a stop is then no fault. Raises StateError if it is off."""
         self._cycle_for(what).touched = True
@@ -434,6 +441,10 @@ def _wire(
     spec: MachineSpec, bench: Bench, teardown: Teardown, *, keep: int | None, transcript: Transcript | None
 ) -> Machine:
     name = spec.architecture.console
+
+    def settle(done: Callable[[], None]) -> None:
+        machine.settle(done)
+
     opened = open_console(
         name,
         sink=bench.open_sink(bench.run_dir, console=name) if transcript is None else None,
@@ -442,6 +453,7 @@ def _wire(
         transcript=transcript,
         links_dir=bench.temp_dir,
         on_control=lambda request: answer(machine, request),
+        settle=settle,
     )
     console = teardown.enter(opened)
     if bench.origin is not None:

@@ -183,6 +183,17 @@ class PowerCycle:
                 f"{command!r} can't be sent: QMP is closed ({self._link.lost}), QEMU ({self._pid()}) lives"
             ) from error
 
+    def settle(self, done: Callable[[], None]) -> None:
+        """Call `done`, on the loop's thread, once all events that QEMU has sent by now are marked."""
+        self._loop.start(self._settle(done))
+
+    async def _settle(self, done: Callable[[], None]) -> None:
+        try:
+            with suppress(LabError):  # QMP has ended: no event will come
+                await self._link.execute("query-status")  # QMP answers in order
+        finally:
+            done()
+
     def pause(self, deadline: Deadline) -> None:
         """Stop the guest's CPUs, which is then no fault; errors are those of `execute`."""
         self._pauses = True  # until the next STOP, or RESUME if it is paused already

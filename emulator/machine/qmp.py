@@ -72,6 +72,13 @@ class LoopThread:
         finally:
             future.cancel()
 
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin `work` on the loop and return at once; a loop that has ended drops it."""
+        try:
+            asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:  # the loop is closed
+            work.close()
+
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._ready.set()

@@ -1,9 +1,13 @@
 """The SAC guest boots on every way, says what a release says, and never passes for Windows."""
 
 import re
+import time
 
 import pytest
 
+from emulator.console.marks import last_start
+from emulator.guest_text.sac import DOCUMENT
+from emulator.machine.power import PowerCycle
 from emulator.machine.spec import MachineType
 from emulator.sac.image import SacBoot
 from emulator.sac.knobs import PROFILES
@@ -121,3 +125,24 @@ def test_guest_boots_again_after_a_reset_in_the_middle(tmp_path):
         rig.see("boot.banner")
         rig.reach_prompt()
         assert b"The last shutdown was unexpected." in rig.run(b"d")
+
+
+def test_bytes_of_a_boot_come_after_its_mark_however_late_qemus_word_is_heard(tmp_path, monkeypatch):
+    note = PowerCycle._note_event
+
+    def note_late(cycle, name, data):
+        if name == "RESET":
+            time.sleep(0.2)  # this guest is up again after 60 ms
+        note(cycle, name, data)
+
+    monkeypatch.setattr(PowerCycle, "_note_event", note_late)
+    with open_sac(tmp_path) as rig:
+        rig.reach_prompt()
+        typed = len(rig.machine.transcript)
+        rig.press(b"restart\r")
+        rig.see("boot.banner")
+        rig.reach_prompt()
+        transcript = rig.machine.transcript
+        start = last_start(transcript.marks)
+    assert (start.name, start.offset > typed) == ("RESET", True)
+    assert [transcript.read(0, start.offset).count(DOCUMENT), transcript.read().count(DOCUMENT)] == [1, 2]

@@ -1,19 +1,23 @@
 """The pump on a pty: far ends that come and go, drains, failures, nothing left behind."""
 
 import os
+import queue
 import select
 import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from emulator.clock import Deadline
+from emulator.console import pump
+from emulator.console.marks import MarkKind, last_start
 from emulator.console.pump import open_console, open_socket_console
 from emulator.console.transcript import Transcript
-from emulator.errors import LabError, SpecError, StateError
+from emulator.errors import DeadlineExceeded, LabError, SpecError, StateError
 
 
 def soon() -> Deadline:
@@ -128,6 +132,72 @@ def test_pump_sleeps_when_nothing_happens_though_a_user_stalls():
         assert console.turns - before <= 100
         os.close(user)
         os.close(far)
+
+
+OLD, NEW = b"reboot: Restarting system\r\n", b"Linux version 6.1.0\r\nmore\r\n"
+
+
+def wait_for_bytes(transcript, count: int) -> None:
+    while len(transcript) < count:
+        version = transcript.version
+        assert transcript.wait_change(version, Deadline.after(60)) != version
+
+
+def test_first_words_of_a_boot_wait_until_all_reports_are_marked_and_the_rest_waits_behind_them():
+    asked: queue.Queue[Callable[[], None]] = queue.Queue()
+    with open_console(settle=asked.put) as console:
+        far = open_slave(console.path)
+        os.write(far, OLD + NEW)
+        done = asked.get(timeout=60)
+        os.write(far, b"last")
+        with pytest.raises(DeadlineExceeded):
+            console.drain(Deadline.after(0.05))
+        assert console.transcript.read() == OLD
+        console.transcript.mark(MarkKind.QMP, "RESET")
+        done()
+        console.drain(soon())
+        os.close(far)
+    assert console.transcript.read() == OLD + NEW + b"last"
+    assert last_start(console.transcript.marks).offset == len(OLD)
+    assert asked.empty()
+
+
+def test_first_words_are_noted_in_time_if_no_answer_comes(monkeypatch):
+    monkeypatch.setattr(pump, "HOLD_S", 0.05)
+    with open_console(settle=lambda done: None) as console:
+        far = open_slave(console.path)
+        for _ in range(3):
+            before = len(console.transcript)
+            os.write(far, NEW)
+            wait_for_bytes(console.transcript, before + len(NEW))
+        os.close(far)
+    assert console.transcript.read() == 3 * NEW
+
+
+def test_words_that_are_cut_off_are_put_together_again():
+    with open_console(settle=lambda done: done()) as console:
+        far = open_slave(console.path)
+        for number in range(len(NEW)):
+            os.write(far, NEW[number : number + 1])
+            wait_for_bytes(console.transcript, number + 1)
+        os.close(far)
+    assert console.transcript.read() == NEW
+
+
+@pytest.mark.parametrize("detaches", [True, False])
+def test_far_end_that_ends_is_not_waited_for(monkeypatch, detaches):
+    monkeypatch.setattr(pump, "HOLD_S", 3600.0)
+    asked: queue.Queue[Callable[[], None]] = queue.Queue()
+    with open_console(settle=asked.put) as console:
+        far = open_slave(console.path)
+        os.write(far, OLD + NEW)
+        asked.get(timeout=60)
+        os.write(far, OLD)
+        os.close(far)
+        if detaches:
+            console.detach_far_end(soon())
+            assert console.transcript.read() == OLD + NEW + OLD
+    assert console.transcript.read() == OLD + NEW + OLD
 
 
 def break_pump(console, monkeypatch) -> None:

@@ -2,7 +2,15 @@
 
 import pytest
 
-from emulator.guest_text.expected import BOOT_S, LOADER, LONG_SILENCE_S, SILENCE_S, SYSTEM, BootWatch
+from emulator.guest_text.expected import (
+    BOOT_S,
+    LOADER,
+    LONG_SILENCE_S,
+    SILENCE_S,
+    SYSTEM,
+    BootWatch,
+    find_first_words,
+)
 
 KERNEL = b"[    0.000000] Linux version 6.1.0\r\n"
 
@@ -74,3 +82,29 @@ def test_first_words_of_loaders_and_systems_are_told_apart():
     for words in (KERNEL, b"\r\n<?xml>\r\n<machine-info>\r\n"):
         assert (LOADER.search(words), SYSTEM.search(words) is None) == (None, False)
     assert SYSTEM.search(b"<machine-info>") is None
+
+
+@pytest.mark.parametrize("lead", [b"", b"\x1b[2J\x1b[H", b"\0\r", b"[    0.000000] ", b"<5>[    0.000000] "])
+@pytest.mark.parametrize("word", [b"Linux version ", b"GNU GRUB", b"<?xml>\r\n<machine-info>"])
+@pytest.mark.parametrize("before", [b"", b"SAC>", b"reboot: Restarting system\r\n"])
+def test_first_words_of_a_boot_are_found_whole_or_cut_off_and_with_what_leads_them(before, lead, word):
+    assert find_first_words(before + lead + word + b"and more\r\nGNU GRUB") == len(before)
+    for length in range(3, len(word)):
+        assert find_first_words(before + lead + word[:length]) == len(before)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"Li",
+        b"<?xml>\r\n<BP>\r\n",
+        b"linux version 6.1",
+        b"Linux\r\n",
+        b"GNU\r\n",
+        b"\x1b[2J",
+        b"[    0.000000] x",
+    ],
+)
+def test_other_text_has_no_first_words(data):
+    assert find_first_words(data) is None
