@@ -295,8 +295,10 @@ def _say_misuse(error: typer.TyperException) -> None:
 
 def _say(text: str, end: str = "\n") -> None:
     line = f"ttylab: {visible(text, keep=_KEPT)}"
-    if sys.stderr.isatty():  # a line that ends in \r is written over by the next one
-        line = f"{line[: shutil.get_terminal_size().columns - 1] if end == chr(13) else line}\x1b[K"
+    if sys.stderr.isatty():
+        if end == "\r":  # the next line is written over this one
+            line = line[: shutil.get_terminal_size().columns - 1]
+        line += "\x1b[K"
     with suppress(OSError):  # nobody listens, or the window was closed
         sys.stderr.write(line + end)
         sys.stderr.flush()

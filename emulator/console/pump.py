@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -37,11 +37,14 @@ HOLD_S = 1.0
 
 @dataclass(slots=True)
 class _Held:
-    """Bytes that were read and are not noted yet, for `HOLD_S` at most."""
+    """Bytes that were read and are noted at the moment `until`, or once they are released."""
 
     data: bytes
     until: float
-    settled: threading.Event = field(default_factory=threading.Event)
+
+    def release(self) -> None:
+        """Let them be noted now; any thread."""
+        self.until = 0.0
 
 
 class FarEnd:
@@ -57,12 +60,12 @@ class FarEnd:
         queue: what waits to be sent.
     """
 
-    def __init__(self, wire: Wire, transcript: Transcript, *, settle: Settle | None = None) -> None:
+    def __init__(self, wire: Wire, transcript: Transcript) -> None:
         self.transcript = transcript
         self.gone = False
         self.queue = OutgoingQueue(transcript.name)
         self._wire = wire
-        self._settle = settle
+        self._settle: Settle | None = None
         self._held: _Held | None = None
         self._full = False
         self._drained = threading.Condition()
@@ -75,7 +78,7 @@ class FarEnd:
         return self._wire.fileno()
 
     def due(self) -> float | None:
-        """Return when held bytes have waited long enough; a past moment while a drain is wanted."""
+        """Return when held bytes are noted; a past moment while somebody waits for the wire to be empty."""
         if self._held is not None:
             return self._held.until
         return 0.0 if self._asked > self._answered else None
@@ -123,9 +126,9 @@ class FarEnd:
         self.fail(reason)
         self.transcript.close(reason)
 
-    def stop_holding(self) -> None:
-        """Note from now on what is read at once: nothing is reported any more."""
-        self._settle = None
+    def hold_first_words(self, settle: Settle | None) -> None:
+        """Let the first words of a boot wait for `settle` from now on; None: nothing is reported any more."""
+        self._settle = settle
 
     def ask_drain(self, *, discard: bool = False) -> int:
         """Ask to read all that is on the wire now, and perhaps to discard what nobody read; any thread."""
@@ -176,15 +179,15 @@ class FarEnd:
             return False
         self._note(self.transcript.append, data[:at])
         self._held = held = _Held(data[at:], until=self.transcript.clock.monotonic() + HOLD_S)
-        settle(held.settled.set)
+        settle(held.release)
         return True
 
     def _note_held(self) -> None:
         held = self._held
         if held is None:
             return
-        over = held.settled.is_set() or self._discarding or self._settle is None
-        if over or self.transcript.clock.monotonic() >= held.until:
+        is_over = self._discarding or self._settle is None
+        if is_over or self.transcript.clock.monotonic() >= held.until:
             self._held = None
             self._note(self.transcript.append, held.data)
 
@@ -370,20 +373,13 @@ def run_console(
     with ExitStack() as stack:
         if closes:
             stack.callback(transcript.close, "the console was closed")
-
-        def settle_and_wake(done: Callable[[], None]) -> None:
-            def settled() -> None:
-                done()
-                loop.wake()
-
-            if settle is not None:
-                settle(settled)
-
-        far_end = FarEnd(wire, transcript, settle=None if settle is None else settle_and_wake)
+        far_end = FarEnd(wire, transcript)
         loop = stack.enter_context(
             Loop(transcript.name, clock=transcript.clock, on_failure=far_end.fail_with)
         )
         loop.add(far_end)
+        if settle is not None:
+            far_end.hold_first_words(partial(_settle_and_wake, settle, loop))
         endpoint = stack.enter_context(open_endpoint(transcript, far_end.queue, loop=loop))
         if links_dir is not None:
             stack.enter_context(open_links(links_dir, transcript, far_end.queue, loop=loop))
@@ -392,6 +388,14 @@ def run_console(
         console = Console(far_end=far_end, loop=loop, endpoint=endpoint, path=path)
         with loop.running():
             yield console
-            far_end.stop_holding()
+            far_end.hold_first_words(None)
             far_end.ask_drain()  # to read what the far end wrote last
     console.raise_failure()
+
+
+def _settle_and_wake(settle: Settle, loop: Loop, done: Callable[[], None]) -> None:
+    def settled() -> None:
+        done()
+        loop.wake()
+
+    settle(settled)

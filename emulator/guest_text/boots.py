@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from emulator.guest_text.escapes import SEQUENCE
+from emulator.guest_text.escapes import LEAD
 from emulator.guest_text.linux import CALLER
 
-_LINE = rb"^(?:" + SEQUENCE + rb"|[\r\x00\xff])*"
+_LINE = rb"^" + LEAD
 # In the order of a boot; what comes again, or before what was seen last, begins the next one. Some programs
 # say their words more than once in a boot.
 _SIGNS = (

@@ -57,6 +57,8 @@ SEQUENCE = (
     rb"|\](?:R|P[0-9A-Fa-f]{7})|[0-OQ-WYZ\\`-~]|[ -/]{1,4}+[0-Z\\-~])"
 )
 """One complete sequence, to be put into other patterns."""
+LEAD = rb"(?:" + SEQUENCE + rb"|[\r\x00\xff])*"
+"""What may stand before a line's first words without being seen, to be put into other patterns."""
 _UNSEEN = re.compile(rb"\xff+|" + TOKEN.pattern.partition(b"|")[2], re.DOTALL)
 
 ROW_MOVES = frozenset(b"ABEFHdf")

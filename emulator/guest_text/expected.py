@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from emulator.guest_text import linux, sac
-from emulator.guest_text.escapes import SEQUENCE
+from emulator.guest_text.escapes import LEAD
 from emulator.guest_text.linux import LEVEL, RECORD
 from emulator.guest_text.printable import escape
 
@@ -145,7 +145,7 @@ _FIRST_MAX = max(map(len, _ALL))
 _BEGINNINGS = (word[:length] for word in _ALL for length in range(len(word) - 1, 2, -1))
 _CUT_OFF = re.compile(rb"(?:" + _any_of(_BEGINNINGS).pattern + rb")\Z")
 """A beginning of such words at the end of a piece; two letters of one are too few to look like it."""
-_LEAD = re.compile(rb"(?:" + SEQUENCE + rb"|[\r\x00\xff])*(?:(?:" + LEVEL + rb")?" + RECORD + rb")?\Z")
+_LEAD = re.compile(LEAD + rb"(?:(?:" + LEVEL + rb")?" + RECORD + rb")?\Z")
 _LEAD_MAX = 64
 
 

@@ -71,12 +71,15 @@ def read_cpus(samples: Iterable[str]) -> tuple[str, bool]:
     deaf = not any(int(flags, 16) & _TAKES_INTERRUPTS for cpus in seen for _, flags, _ in cpus)
     tracks = list(zip(*seen, strict=False))
     halted = [all(halt == "1" for *_, halt in track) for track in tracks]
-    loops = [len({(at, halt) for at, _, halt in track}) == 1 for track in tracks]
-    stuck = deaf and all(map(max, halted, loops))
+    loops = [
+        not ends and len({(at, halt) for at, _, halt in track}) == 1
+        for track, ends in zip(tracks, halted, strict=True)
+    ]
+    stuck = deaf and all(ends or stays for ends, stays in zip(halted, loops, strict=True))
     off = " with interrupts off, and nothing changes that" if stuck else ""
     if all(halted):
         return f"is halted{off}" if stuck else "is halted and waits", stuck
-    looping = (track[0][0] for track, ends, stays in zip(tracks, halted, loops, strict=True) if stays > ends)
+    looping = (track[0][0] for track, stays in zip(tracks, loops, strict=True) if stays)
     return next((f"loops at {at}{off}" for at in looping), "works"), stuck
 
 

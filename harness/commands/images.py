@@ -106,7 +106,8 @@ def verify(names: Names = None) -> None:
     Examples: `ttylab images verify`, `ttylab images verify bookworm`.
     """
     store = ImageStore()
-    own, wanted = own_tables(), names or [*(image.name for image in store.list()), *own_tables()]
+    own = own_tables()
+    wanted = names or [*(image.name for image in store.list()), *own]
     wrong: list[str] = []
     for name in wanted:
         found = _verify_own(name) if name in own else store.verify(name)

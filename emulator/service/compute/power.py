@@ -138,9 +138,9 @@ def begin_action(
     """
     service, keys = call.service, frozenset(vm.key for vm in vms)
     name = f"{action.value} (skipShutdown)" if skip_shutdown else action.value
-    for joined in (service.operations.running_on(vm.key) for vm in vms[:1]):
-        if joined is not None and (joined.action, joined.resources) == (name, keys):
-            return joined
+    joined = service.operations.running_on(vms[0].key) if vms else None
+    if joined is not None and (joined.action, joined.resources) == (name, keys):
+        return joined
     for vm in vms:
         require_free(service, vm, action.value)
         if action in _NEEDS_ALLOCATION and vm.power is PowerState.DEALLOCATED:
